@@ -1,0 +1,9 @@
+"""The run store: one SQLite file, one row per credited run, several threads and processes writing at once."""
+
+from __future__ import annotations
+
+from credit_hooks.store._file import STORE_VERSION
+from credit_hooks.store._rows import RunSummary
+from credit_hooks.store._runs import RunStore
+
+__all__ = ["STORE_VERSION", "RunStore", "RunSummary"]
