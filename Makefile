@@ -1,0 +1,80 @@
+# Everything here works on a fresh clone with Python >= 3.11 and make. Each target installs what it lacks into $(VENV).
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTEST_ARGS ?=
+DEMO_DIR ?= demo-output
+DEMO_ARGS ?=
+RUN ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export PIP_ROOT_USER_ACTION = ignore
+PIP_INSTALL := $(BIN)/python -m pip install --quiet
+
+PACKAGES := credit_hooks adapters/credit_hooks_adapters exporters/credit_hooks_exporters
+TYPED := $(PACKAGES) tests/typing
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench report clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo ## run a team of agents on 20 word problems and show who earned what
+	@mkdir -p $(DEMO_DIR)
+	$(BIN)/credit-hooks demo --store $(DEMO_DIR)/runs.db --report $(DEMO_DIR)/report.html $(DEMO_ARGS)
+
+test: $(VENV)/.test ## run the whole test suite
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.check ## format, lint, types, layers, then the fast tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict $(TYPED)
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest --quiet -m "not slow" $(PYTEST_ARGS)
+
+format: $(VENV)/.check ## rewrite the sources as `make check` wants them
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.bench ## run every benchmark
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+report: $(VENV)/.demo ## write the report of one stored run: make report RUN=<id>
+	@test -f $(DEMO_DIR)/runs.db || $(MAKE) demo
+	$(BIN)/credit-hooks report $(RUN) --store $(DEMO_DIR)/runs.db -o $(DEMO_DIR)/report.html
+
+clean: ## remove the virtual environment, caches and what the demo wrote
+	rm -rf $(VENV) $(DEMO_DIR) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp per set of requirements: a second `make` installs nothing. pip 25.1 brought dependency groups (PEP 735).
+$(VENV)/.pip:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer was not found: set PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "creating $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP_INSTALL) --upgrade "pip>=25.1"
+	@touch $@
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/.pip
+	@echo "installing credit-hooks with the demo's extras"
+	@$(PIP_INSTALL) --editable ".[demo]"
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/.pip
+	@echo "installing credit-hooks with everything and the tests' requirements"
+	@$(PIP_INSTALL) --editable ".[all]" --group test
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/.check: pyproject.toml $(VENV)/.test
+	@echo "installing the checkers"
+	@$(PIP_INSTALL) --group check
+	@touch $@
+
+$(VENV)/.bench: pyproject.toml $(VENV)/.test
+	@echo "installing what the benchmarks compare with"
+	@$(PIP_INSTALL) --group bench
+	@touch $@
