@@ -1,0 +1,106 @@
+"""Runs the demo: the team on every problem under the callback, then who earned what."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from langchain.chat_models import init_chat_model
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import HumanMessage
+from langchain_core.runnables import Runnable
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from credit_hooks.demo.model import ArithmeticChatModel
+from credit_hooks.demo.outcome import evaluate
+from credit_hooks.demo.problems import PROBLEMS
+from credit_hooks.demo.summary import credit_table, most_instructive
+from credit_hooks.demo.team import build_team
+from credit_hooks.errors import ConfigurationError
+from credit_hooks.langgraph import CreditCallback
+from credit_hooks.report import render
+from credit_hooks.rewards import CreditedRun
+
+__all__ = ["run_demo"]
+
+
+def run_demo(model: str | None, store: Path, report: Path, console: Console) -> None:
+    """Run the team on all problems, print the credit table, write the store and the report.
+
+    Args:
+        model: `provider:name` as `langchain.chat_models.init_chat_model` takes it. None: the local model.
+        store: SQLite file that the runs are added to.
+        report: HTML file to write.
+        console: Where to print.
+
+    Raises:
+        ConfigurationError: the model cannot be used: its package or API key is missing, or its provider refuses.
+    """
+    store.parent.mkdir(parents=True, exist_ok=True)
+    report.parent.mkdir(parents=True, exist_ok=True)
+    callback = CreditCallback(evaluate=evaluate, store=store)
+    with _foreign(model):
+        team = build_team(_chat_model(model), cue=model is not None)
+        _solve_all(team, callback, console)
+    callback.flush()
+    runs = callback.runs
+    solved = sum(run.credit.outcome == 1.0 for run in runs)
+    console.print(f"\n{solved} of {len(runs)} problems solved. Who earned it, and whose fault were the others?\n")
+    console.print(credit_table(runs))
+    for failure in callback.failures:
+        console.print(f"[yellow]{failure}[/yellow]")
+    if (chosen := most_instructive(runs)) is not None:
+        report.write_text(render(chosen), encoding="utf-8")
+        _print_next(chosen, store, report, console)
+
+
+def _chat_model(name: str | None) -> BaseChatModel:
+    return ArithmeticChatModel() if name is None else init_chat_model(name, temperature=0)
+
+
+def _solve_all(team: Runnable[Any, Any], callback: CreditCallback, console: Console) -> None:
+    columns = (TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("", total=len(PROBLEMS))
+        for problem in PROBLEMS:
+            progress.update(task, description=problem.id)
+            team.invoke(
+                {"messages": [HumanMessage(problem.text)]},
+                config={"callbacks": [callback], "metadata": {"task_id": problem.id}},
+            )
+            progress.advance(task)
+        progress.update(task, description="done")
+
+
+@contextmanager
+def _foreign(model: str | None) -> Iterator[None]:
+    """Turn whatever a provider's package raises into an error that says what to do."""
+    try:
+        yield
+    except ImportError as error:
+        raise ConfigurationError(f"{model}: {error}") from error
+    except Exception as error:
+        if model is None:
+            raise
+        raise ConfigurationError(
+            f"the model {model!r} cannot be used: {type(error).__name__}: {error}\n"
+            "It is named provider:name, for example openai:gpt-4o-mini, and needs its provider's API key in the "
+            "environment. Without --model the demo runs on a local model."
+        ) from error
+
+
+def _print_next(chosen: CreditedRun, store: Path, report: Path, console: Console) -> None:
+    said = (chosen.trajectory.task_id or chosen.trajectory.id, "failed" if chosen.credit.total < 0 else "succeeded")
+    console.print(f"Most instructive run: {said[0]}, which {said[1]}.\n")
+    steps = (
+        (f"open {report}", "its messages, who read what, and what each one earned"),
+        (f"credit-hooks show {chosen.trajectory.id} --store {shlex.quote(str(store))}", "the same in the terminal"),
+        (f"credit-hooks list --store {shlex.quote(str(store))}", "all runs"),
+    )
+    for command, meaning in steps:
+        console.print(f"  [bold]{command}[/bold]\n      {meaning}", soft_wrap=True)
+    console.print("\nOn your own graph: graph.invoke(inputs, config={'callbacks': [CreditCallback(evaluate=...)]})")
