@@ -12,13 +12,13 @@ from credit_hooks.rewards import CreditedRun
 from credit_hooks.spans import SpanData
 from credit_hooks.trajectory import Outcome, Trajectory
 
-__all__ = ["Adapter", "Evaluator", "Exporter", "LogAdapter", "Manifest", "OnCredit", "Verdict"]
+__all__ = ["Adapter", "Evaluator", "Exporter", "LogAdapter", "Manifest", "OnCredit", "RunExporter", "Verdict"]
 
 Verdict: TypeAlias = bool | float | Outcome | None
 """What an evaluator returns: success, a score in [0, 1], both in an `Outcome`, or None if it is not known yet."""
 
 Evaluator: TypeAlias = Callable[[Any], Verdict | Awaitable[Verdict]]
-"""Looks at a finished run (:class:`credit_hooks.pipeline.FinishedRun`) and says how it ended; may be async."""
+"""Looks at a finished run (:class:`credit_hooks.outcome.FinishedRun`) and says how it ended; may be async."""
 
 OnCredit: TypeAlias = Callable[[CreditedRun], None]
 """Called on the worker thread after a run was credited."""
@@ -92,3 +92,11 @@ class Exporter(Protocol):
         Raises:
             ConfigurationError: an option is unknown.
         """
+
+
+@runtime_checkable
+class RunExporter(Protocol):
+    """Receives runs as they are credited, on the worker thread: a store, a backend's annotator, a collector."""
+
+    def export(self, run: CreditedRun) -> None:
+        """Take one credited run. Called again for the same run id when it is scored again."""

@@ -122,6 +122,7 @@ def span_attributes(run: CreditedRun) -> dict[str, dict[str, semconv.AttributeVa
     for step in trajectory.steps:
         if step.kind == "workflow" and step.parent_id is None:
             attributes[step.id] = _run_attributes(credit)
+            continue
         written = [rewards[message_id] for message_id in step.output_message_ids if message_id in rewards]
         if not written or len(written) != len(step.output_message_ids):
             continue

@@ -1,0 +1,234 @@
+"""A finished record as spans: the writing side of the span contract (docs/spans.md); `native` is the reading side.
+
+Runs on the worker, after the run. Content is kept apart from everything else, because our own record always has it
+while real spans carry it only as the user's content switch says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from credit_hooks import semconv as sc
+from credit_hooks.record import MessageRecord, RunRecord, Snapshot, StepRecord
+from credit_hooks.spans import LinkData, SpanData, SpanStatus
+from credit_hooks.trajectory import SCHEMA_VERSION
+
+__all__ = ["EncodedSpan", "EncodingLimits", "encode_steps"]
+
+_KIND = {"workflow": "CHAIN", "agent": "AGENT", "chat": "LLM", "tool": "TOOL", "unknown": "CHAIN"}
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingLimits:
+    """How much content is kept."""
+
+    max_message_chars: int = 200_000
+    """Longest text kept of one message, in characters of its encoded parts. Longer ones are withheld, with digest."""
+    max_prompt_chars: int = 16_384
+    """Longest prompt shown on one chat span: the newest messages that fit. The whole prompt is in its read set."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedSpan:
+    """One step as attributes: those that are always shown, and those that are content."""
+
+    step: StepRecord
+    attributes: dict[str, Any]
+    content: dict[str, Any]
+
+    def span_data(self, run: RunRecord) -> SpanData:
+        """The record's own span, with content."""
+        step = self.step
+        status: SpanStatus = "error" if step.status == "error" else "unset"
+        return SpanData(
+            name=step.name,
+            trace_id=run.trace_id,
+            span_id=step.span_id,
+            parent_id=None if step.parent is None else step.parent.span_id,
+            start_ns=step.start_ns,
+            end_ns=step.end_ns,
+            status=status,
+            status_message=step.error,
+            attributes={**self.attributes, **self.content},
+            links=tuple(LinkData(*link) for link in run.links) if step is run.root else (),
+            scope="credit_hooks",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _EncodedMessage:
+    json: str
+    text: str
+    sha256: str
+    length: int
+
+
+def encode_steps(run: RunRecord, steps: Iterable[StepRecord], limits: EncodingLimits) -> list[EncodedSpan]:
+    """Steps of a run whose messages have their ids, in the given order.
+
+    Cost: each message's content is encoded once, whatever the number of its readers.
+    """
+    return [_encode_step(run, step, limits) for step in steps]
+
+
+def _encoded(message: MessageRecord, limits: EncodingLimits) -> _EncodedMessage:
+    if message.encoded is None:
+        message.encoded = _encode_message(message, limits)
+    return cast(_EncodedMessage, message.encoded)
+
+
+def _encode_message(message: MessageRecord, limits: EncodingLimits) -> _EncodedMessage:
+    parts = message.snapshot.encode(message.snapshot.content)
+    encoded = json.dumps(parts, ensure_ascii=False, separators=(",", ":"), default=repr)
+    digest = hashlib.sha256(encoded.encode("utf-8", "surrogatepass")).hexdigest()
+    length = len(encoded)
+    if length > limits.max_message_chars:
+        encoded = json.dumps([{"type": "withheld", "sha256": digest, "length": length}])
+    return _EncodedMessage(_message_json(message, encoded), _preview(parts), digest, length)
+
+
+def _message_json(message: MessageRecord, parts: str) -> str:
+    head = {"id": message.id, "role": message.snapshot.role, "name": message.author.name}
+    return json.dumps(head, ensure_ascii=False, separators=(",", ":"))[:-1] + ',"parts":' + parts + "}"
+
+
+def _preview(parts: Sequence[dict[str, Any]]) -> str:
+    """The text a person sees first in a tracing backend."""
+    texts = [str(part.get("content") or "") for part in parts if part.get("type") == "text"]
+    if any(texts):
+        return "\n".join(texts)
+    return json.dumps(parts, ensure_ascii=False, separators=(",", ":"), default=repr) if parts else ""
+
+
+def _encode_step(run: RunRecord, step: StepRecord, limits: EncodingLimits) -> EncodedSpan:
+    attributes: dict[str, Any] = {**step.attributes, **step.late, **_state(step), **_reads(step)}
+    attributes.update(_writes(step, limits))
+    if step is run.root:
+        attributes.update(_run_attributes(run))
+    if step.error is not None:
+        attributes[sc.ERROR_TYPE] = step.error
+    return EncodedSpan(step, attributes, _content(run, step, limits))
+
+
+def _state(step: StepRecord) -> dict[str, Any]:
+    attributes: dict[str, Any] = {sc.CREDIT_STEP_STATUS: step.status}
+    if step.actor is not None:
+        attributes[sc.CREDIT_ACTOR_ID] = step.actor.id
+    if step.scheduled_by:
+        attributes[sc.CREDIT_SCHEDULED_BY] = [other.span_id for other in step.scheduled_by]
+    return attributes
+
+
+def _reads(step: StepRecord) -> dict[str, Any]:
+    attributes: dict[str, Any] = {}
+    if step.reads_base is not None:
+        attributes[sc.CREDIT_READS_BASE] = step.reads_base.span_id
+    if step.reads_new:
+        attributes[sc.CREDIT_READS_NEW] = [message.id for message in step.reads_new]
+    if step.reads_dropped:
+        attributes[sc.CREDIT_READS_DROPPED] = [message.id for message in step.reads_dropped]
+    if step.reads_count:
+        attributes[sc.CREDIT_READS_COUNT] = step.reads_count
+    return attributes
+
+
+def _writes(step: StepRecord, limits: EncodingLimits) -> dict[str, Any]:
+    attributes: dict[str, Any] = {}
+    if step.generates:
+        attributes[sc.CREDIT_GENERATES] = [message.id for message in step.generates]
+    if step.removes:
+        attributes[sc.CREDIT_REMOVES] = list(step.removes)
+    writes = step.writes
+    if not writes:
+        return attributes
+    attributes[sc.CREDIT_WRITES] = [message.id for message in writes]
+    attributes[sc.CREDIT_WRITES_INDEX] = [message.index for message in writes]
+    attributes[sc.CREDIT_WRITES_ROLE] = [message.snapshot.role for message in writes]
+    attributes[sc.CREDIT_WRITES_AUTHOR] = [message.author.id for message in writes]
+    attributes[sc.CREDIT_WRITES_TIME] = [message.time_ns for message in writes]
+    attributes[sc.CREDIT_WRITES_SHA256] = [_encoded(message, limits).sha256 for message in writes]
+    attributes[sc.CREDIT_WRITES_LENGTH] = [_encoded(message, limits).length for message in writes]
+    if any(message.channel for message in writes):
+        attributes[sc.CREDIT_WRITES_CHANNEL] = [message.channel or "" for message in writes]
+    if any(message.earlier_step_id for message in writes):
+        attributes[sc.CREDIT_WRITES_STEP] = [message.earlier_step_id or "" for message in writes]
+    return attributes
+
+
+def _run_attributes(run: RunRecord) -> dict[str, Any]:
+    writers = {message.author.id for message in run.messages}
+    writers.update(step.actor.id for step in run.steps if step.actor is not None)
+    actors = [
+        {"id": actor.id, "name": actor.name, "kind": actor.kind, "parent_id": actor.parent_id, "model": actor.model}
+        for actor in run.actors.values()
+        if actor.id in writers
+    ]
+    optional = {
+        sc.SESSION_ID: run.session_id,
+        sc.GEN_AI_CONVERSATION_ID: run.session_id,
+        sc.CREDIT_TASK_ID: run.task_id,
+        sc.CREDIT_GROUP_ID: run.group_id,
+        sc.CREDIT_ANSWER_ID: None if run.answer is None else run.answer.id,
+        sc.CREDIT_RESUMES: run.resumes,
+        sc.CREDIT_TRUNCATED: run.truncated or None,
+    }
+    return {
+        sc.CREDIT_SCHEMA_VERSION: SCHEMA_VERSION,
+        sc.CREDIT_RUN_STATUS: run.status,
+        sc.CREDIT_ACTORS: json.dumps(actors, ensure_ascii=False, separators=(",", ":")),
+        **{key: value for key, value in optional.items() if value is not None},
+    }
+
+
+def _content(run: RunRecord, step: StepRecord, limits: EncodingLimits) -> dict[str, Any]:
+    written = [_encoded(message, limits) for message in step.writes]
+    content: dict[str, Any] = {key: value for key, value in step.private.items() if value is not None}
+    if written:
+        key = sc.GEN_AI_INPUT_MESSAGES if step.kind == "workflow" else sc.GEN_AI_OUTPUT_MESSAGES
+        content[key] = _json_list(message.json for message in written)
+        content[sc.INPUT_VALUE if step.kind == "workflow" else sc.OUTPUT_VALUE] = written[-1].text
+    if step is run.root and run.answer is not None:
+        content[sc.OUTPUT_VALUE] = _encoded(run.answer, limits).text
+    if step.kind == "agent" and step.reads_new:
+        content[sc.INPUT_VALUE] = _encoded(step.reads_new[-1], limits).text
+    if step.generates:
+        content[sc.GEN_AI_OUTPUT_MESSAGES] = _json_list(_encoded(message, limits).json for message in step.generates)
+        content[sc.OUTPUT_VALUE] = _encoded(step.generates[-1], limits).text
+    if step.prompt:
+        content.update(_prompt(step.prompt, limits))
+    return content
+
+
+def _prompt(prompt: Sequence[MessageRecord | Snapshot], limits: EncodingLimits) -> dict[str, Any]:
+    """The newest messages of a prompt that fit, oldest first, and the system instructions."""
+    shown: list[str] = []
+    system: list[dict[str, Any]] = []
+    room = limits.max_prompt_chars
+    for item in reversed(prompt):
+        snapshot = item.snapshot if isinstance(item, MessageRecord) else item
+        if snapshot.role == "system":
+            system[:0] = snapshot.encode(snapshot.content)
+        elif room > 0:
+            message = _encoded(item, limits).json if isinstance(item, MessageRecord) else _snapshot_json(snapshot)
+            room -= len(message)
+            if room >= 0:
+                shown.append(message)
+    content: dict[str, Any] = {}
+    if shown:
+        content[sc.GEN_AI_INPUT_MESSAGES] = content[sc.INPUT_VALUE] = _json_list(reversed(shown))
+    if system:
+        content[sc.GEN_AI_SYSTEM_INSTRUCTIONS] = json.dumps(system, ensure_ascii=False, default=repr)
+    return content
+
+
+def _snapshot_json(snapshot: Snapshot) -> str:
+    message = {"role": snapshot.role, "parts": snapshot.encode(snapshot.content)}
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":"), default=repr)
+
+
+def _json_list(items: Iterable[str]) -> str:
+    return "[" + ",".join(items) + "]"

@@ -1,0 +1,529 @@
+"""Who read what before writing what, in one run of a graph.
+
+LangGraph hands a node the state it may read and takes what it returns; messages keep their identity on the way, other
+values mostly do. So every object that appears in an input is looked up among those that appeared in an output before:
+
+* a message by object, then by id (copies, deserialised checkpoints), then by role and content (messages given as dicts,
+  pairs or strings, which LangGraph turns into new objects);
+* any other value by the channel it is read from, by object, and, where the framework passes bare arguments, by value.
+
+An object that nobody wrote in this run came from before it (an earlier turn, a cache, a checkpoint).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from langchain_core.messages import BaseMessage, RemoveMessage
+
+from credit_hooks.langgraph.actors import Authors
+from credit_hooks.langgraph.messages import (
+    is_message_like,
+    message_id,
+    message_role,
+    same_content,
+    snapshot,
+    tool_call_ids,
+)
+from credit_hooks.langgraph.values import channels, data_snapshot, is_scalar, sends
+from credit_hooks.record import MessageRecord, RunRecord, StepRecord
+
+__all__ = ["Earlier", "GraphRun", "Task"]
+
+_UNBOUND_WINDOW = 256
+"""How far back a message without identity or id is looked for by content."""
+
+Records = tuple[MessageRecord, ...]
+
+
+class Task:
+    """One execution of a node or `@task`, or the root; all runnables inside it share it."""
+
+    __slots__ = (
+        "chats",
+        "extras",
+        "graphs",
+        "is_call",
+        "nested",
+        "ns",
+        "path",
+        "run",
+        "run_id",
+        "scope",
+        "seen",
+        "step",
+        "superstep",
+    )
+
+    def __init__(self, run: GraphRun, run_id: Any, step: StepRecord, *, ns: str, superstep: int, is_call: bool) -> None:
+        self.run = run
+        self.run_id = run_id
+        self.step = step
+        self.ns = ns
+        self.scope = ns.rpartition("|")[0]
+        self.path: tuple[str, ...] = tuple(part.partition(":")[0] for part in ns.split("|")) if ns else ()
+        self.superstep = superstep
+        self.is_call = is_call
+        self.extras: dict[MessageRecord, None] = {}
+        """What it read beside the history that its read set's base covers."""
+        self.seen: tuple[str, list[Any]] | None = None
+        """(channel, messages) of the history it was given."""
+        self.chats: list[tuple[Any, StepRecord]] = []
+        """(output message, step) of the model calls inside it."""
+        self.graphs: set[Any] = set()
+        """Run ids of graphs that run inside it."""
+        self.nested: dict[str, tuple[Any, Records]] = {}
+        """Final channel values of graphs that ran inside it, and who wrote them."""
+
+
+class _Written(NamedTuple):
+    superstep: int
+    value: Any
+    records: Records
+
+
+class Earlier(NamedTuple):
+    """What an earlier run of the same thread knows of a message."""
+
+    actor: tuple[str, str, str]
+    """Actor id, name, kind."""
+    step_id: str | None
+    """Span id of the turn that wrote it, if that run was interrupted and this one goes on with it."""
+
+
+class GraphRun:
+    """The provenance tables of one run. All methods are called with the record's lock held."""
+
+    def __init__(self, record: RunRecord, authors: Authors, earlier: dict[str, Earlier]) -> None:
+        self.record = record
+        self.authors = authors
+        self.interrupted = False
+        self.root: Task | None = None
+        self.run_ids: list[Any] = []
+        """Every callback run id of this run."""
+        self._earlier = earlier
+        self._message_channels = {"messages"}
+        self._histories: dict[tuple[str, str], tuple[list[Any], Task]] = {}
+        self._channel_writes: dict[tuple[str, str], list[_Written]] = {}
+        self._by_value: dict[int, Records] = {}
+        self._by_scalar: dict[tuple[type, Any], MessageRecord] = {}
+        self._calls: dict[str, MessageRecord] = {}
+        self._generated: dict[Any, StepRecord] = {}
+        self._unbound: list[MessageRecord] = []
+        self._sent: dict[int, Task] = {}
+        self._kept_alive: list[Any] = []
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def read(self, task: Task, value: Any) -> None:
+        """Note what a task was given, as a delta against the last task that was given the same history."""
+        step = task.step
+        extras: dict[MessageRecord, None] = {}
+        base: Task | None = None
+        new: list[MessageRecord] = []
+        rest = value
+        if type(value) is dict:
+            base, new, rest, step.reads_count = self._read_history(task, value)
+        split = channels(rest, self._message_channels)
+        for channel, messages in split.messages:
+            known = [self.known(message, channel) for message in messages]
+            if base is None and not new and isinstance(value, dict) and isinstance(value.get(channel), list):
+                new = known
+                task.seen = (channel, list(messages))
+                self._histories[task.scope, channel] = (list(messages), task)
+            else:
+                extras.update(dict.fromkeys(known))
+            step.reads_count += len(known)
+        for channel, item in split.data:
+            extras.update(dict.fromkeys(self._read_data(task, channel, item)))
+        sender = self._sent.get(id(value))
+        if sender is not None:
+            step.scheduled_by = (sender.step,)
+            if not new and not extras:
+                extras.update(dict.fromkeys(sender.step.writes or self.record.resolved_reads(sender.step)))
+        if task.is_call and not extras and not new:
+            extras.update(self._in_reach_of_call(task))
+        self._set_reads(task, base, new, extras)
+
+    def _read_history(self, task: Task, state: dict[str, Any]) -> tuple[Task | None, list[MessageRecord], Any, int]:
+        """The longest message list of the state as (base task, what is new, the rest of the state, its length)."""
+        for channel, messages in state.items():
+            if type(messages) is not list or not messages:
+                continue
+            for scope in self._scopes(task.scope):
+                before = self._histories.get((scope, channel))
+                # Slice equality settles on identity first: this is the whole cost of reading a long history.
+                if before is None or messages[: len(before[0])] != before[0]:
+                    continue
+                tail = messages[len(before[0]) :]
+                if not all(isinstance(message, BaseMessage) or is_message_like(message) for message in tail):
+                    break
+                new = [self.known(message, channel) for message in tail]
+                self._histories[task.scope, channel] = (list(messages), task)
+                task.seen = (channel, self._histories[task.scope, channel][0])
+                rest = {key: item for key, item in state.items() if key != channel}
+                return before[1], new, rest, len(messages)
+        return None, [], state, 0
+
+    def _set_reads(
+        self, task: Task, base: Task | None, new: list[MessageRecord], extras: dict[MessageRecord, None]
+    ) -> None:
+        step = task.step
+        task.extras = extras
+        if base is None:
+            step.reads_new = tuple(dict.fromkeys([*extras, *new]))
+            return
+        step.reads_base = base.step
+        step.reads_dropped = tuple(record for record in base.extras if record not in extras)
+        added = [record for record in extras if record not in base.extras]
+        step.reads_new = (*added, *new) if added else tuple(new)
+
+    def known(self, message: Any, channel: str | None = None) -> MessageRecord:
+        """The record of a message that is read; one from before the run if nobody wrote it."""
+        record = self._find(message)
+        if record is not None:
+            return record
+        author, earlier_step = self._earlier_author(message)
+        return self._add(message, author, None, channel, earlier_step_id=earlier_step)
+
+    def _find(self, message: Any) -> MessageRecord | None:
+        record = self.record.by_object.get(id(message))
+        if record is not None:
+            return record
+        own_id = message_id(message)
+        if own_id is not None and (record := self.record.by_id.get(own_id)) is not None:
+            self.record.bind(message, record)
+            return record
+        role = message_role(message)
+        for record in reversed(self._unbound[-_UNBOUND_WINDOW:]):
+            if record.snapshot.role == role and same_content(record.snapshot, message):
+                self._unbound.remove(record)
+                record.source = message
+                self.record.bind(message, record, own_id)
+                return record
+        return None
+
+    def _earlier_author(self, message: Any) -> tuple[Any, str | None]:
+        earlier = self._earlier.get(message_id(message) or "")
+        if earlier is None:
+            return self.authors.outside(message), None
+        actor_id, name, kind = earlier.actor
+        return self.record.actor(actor_id, name, kind), earlier.step_id  # type: ignore[arg-type]
+
+    def _read_data(self, task: Task, channel: str, value: Any) -> Iterable[MessageRecord]:
+        if isinstance(value, dict) and value.get("type") == "tool_call" and value.get("id") in self._calls:
+            return (self._calls[value["id"]],)
+        if not is_scalar(value) and (found := self._by_value.get(id(value))) is not None:
+            return found
+        for scope in self._scopes(task.scope):
+            written = [
+                write for write in self._channel_writes.get((scope, channel), ()) if self._before(write, scope, task)
+            ]
+            if written:
+                last = written[-1]
+                if _same_value(last.value, value):
+                    return last.records
+                return dict.fromkeys(record for write in written for record in write.records)
+        if isinstance(value, list | tuple) and value:
+            return dict.fromkeys(record for item in value for record in self._read_item(task, item))
+        return self._read_item(task, value)
+
+    def _read_item(self, task: Task, value: Any) -> Iterable[MessageRecord]:
+        if isinstance(value, dict) and value.get("type") == "tool_call" and value.get("id") in self._calls:
+            return (self._calls[value["id"]],)
+        if not is_scalar(value):
+            return self._by_value.get(id(value), ())
+        record = self._by_scalar.get((type(value), value)) if _telling(value) else None
+        return () if record is None else (record,)
+
+    def _in_reach_of_call(self, task: Task) -> dict[MessageRecord, None]:
+        """An argument nobody wrote was computed from what the caller could see: its own input and earlier results."""
+        caller = task.step.parent
+        if caller is None:
+            return {}
+        reach = self.record.resolved_reads(caller)
+        for step in self.record.steps:
+            if step.parent is caller and step.ended:
+                reach.update(dict.fromkeys(step.writes))
+        return reach
+
+    @staticmethod
+    def _before(write: _Written, scope: str, task: Task) -> bool:
+        return scope != task.scope or write.superstep < task.superstep
+
+    @staticmethod
+    def _scopes(scope: str) -> list[str]:
+        """The graph a task belongs to, then those around it."""
+        found = [scope]
+        while scope:
+            scope = scope.rpartition("|")[0]
+            found.append(scope)
+        return found
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def write(self, task: Task, value: Any, *, scope: str | None = None) -> None:
+        """Note what a task returned: new messages, new versions of known ones, data; the rest is passed on."""
+        scope = task.scope if scope is None else scope
+        split = channels(value, self._message_channels)
+        for channel, messages in split.messages:
+            for message in messages:
+                self._write_message(task, channel, message)
+        self._write_data(task, scope, split.data, value)
+        self.sent(task, value)
+        if task.step.writes:
+            self._read_from_inside(task)
+        authors = {message.author for message in task.step.writes if message.author.kind == "agent"}
+        if len(authors) == 1:
+            task.step.actor = authors.pop()
+
+    def _read_from_inside(self, task: Task) -> None:
+        """What a task writes itself, it wrote having seen the results of the tasks and graphs it ran."""
+        inside = [step for step in self.record.steps if step.parent is task.step and step.kind == "agent"]
+        results = dict.fromkeys(message for step in inside for message in step.writes)
+        if not results:
+            return
+        step = task.step
+        for other in self.record.steps:
+            if other.reads_base is step:  # it was given the history that the task was given, not what came of it
+                other.reads_new = (*(m for m in step.reads_new if m not in other.reads_dropped), *other.reads_new)
+                other.reads_dropped = (
+                    *step.reads_dropped,
+                    *(m for m in other.reads_dropped if m not in step.reads_new),
+                )
+                other.reads_base = step.reads_base
+        task.extras.update(results)
+        step.reads_new = tuple(dict.fromkeys([*step.reads_new, *results]))
+
+    def _write_message(self, task: Task, channel: str, message: Any) -> None:
+        if isinstance(message, RemoveMessage):
+            task.step.removes.append(str(message.id))
+            return
+        record = self.record.by_object.get(id(message)) or self.record.by_id.get(message_id(message) or "")
+        if record is not None and same_content(record.snapshot, message):
+            self.record.bind(message, record)
+            return
+        version = 1 if record is None else record.version + 1
+        author = self.authors.of_message(task, message)
+        added = self._add(message, author, task.step, channel, version=version)
+        generator = self._generator(task, message)
+        if generator is not None:
+            generator.generates.append(added)
+
+    def _generator(self, task: Task, message: Any) -> StepRecord | None:
+        """The model or tool call whose result a message is."""
+        for key in (id(message), message_id(message), getattr(message, "tool_call_id", None)):
+            if key is not None and key in self._generated:
+                return self._generated[key]
+        content = getattr(message, "content", None)
+        for output, step in task.chats:
+            if isinstance(content, str) and content and content == output.content:
+                return step
+        return None
+
+    def _write_data(self, task: Task, scope: str, data: list[tuple[str, Any]], source: Any) -> None:
+        own: list[tuple[str, Any]] = []
+        passed: list[tuple[str, Any, Records]] = []
+        for channel, value in data:
+            records = self._passed_on(task, channel, value)
+            if records:
+                passed.append((channel, value, records))
+            elif not _empty(value):
+                own.append((channel, value))
+        if own:
+            record = self.record.add_message(
+                source,
+                data_snapshot(own),
+                self.authors.of_step(task),
+                task.step,
+                channel=own[0][0] if len(own) == 1 else None,
+            )
+            for output, step in task.chats:
+                if any(
+                    value is output.content or value == output.content for _, value in own if isinstance(value, str)
+                ):
+                    step.generates.append(record)
+                    break
+            passed += [(channel, value, (record,)) for channel, value in own]
+        for channel, value, records in passed:
+            self._know_value(scope, channel, value, records, task.superstep)
+
+    def _passed_on(self, task: Task, channel: str, value: Any) -> Records:
+        nested = task.nested.get(channel)
+        if nested is not None and _same_value(nested[0], value):
+            return nested[1]
+        return () if is_scalar(value) else self._by_value.get(id(value), ())
+
+    def _know_value(self, scope: str, channel: str, value: Any, records: Records, superstep: int) -> None:
+        self._channel_writes.setdefault((scope, channel), []).append(_Written(superstep, value, records))
+        if is_scalar(value):
+            if _telling(value):
+                self._by_scalar[type(value), value] = records[-1]
+            return
+        self._keep(value)
+        self._by_value[id(value)] = records
+        items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+        for item in list(items)[:_UNBOUND_WINDOW]:
+            if not is_scalar(item):
+                self._keep(item)
+                self._by_value[id(item)] = records
+            elif _telling(item):
+                self._by_scalar[type(item), item] = records[-1]
+
+    def _add(
+        self,
+        message: Any,
+        author: Any,
+        step: StepRecord | None,
+        channel: str | None,
+        *,
+        version: int = 1,
+        earlier_step_id: str | None = None,
+    ) -> MessageRecord:
+        own_id = message_id(message)
+        record = self.record.add_message(
+            message,
+            snapshot(message),
+            author,
+            step,
+            source_id=own_id,
+            channel=channel or None,
+            version=version,
+            earlier_step_id=earlier_step_id,
+        )
+        if own_id is None:
+            self._unbound.append(record)
+        for call_id in tool_call_ids(message):
+            self._calls[call_id] = record
+        return record
+
+    def _keep(self, value: Any) -> None:
+        self._kept_alive.append(value)
+
+    # --- graphs inside tasks, sends, model and tool calls -------------------------------------------------------------
+
+    def start(self, root: Task, inputs: Any) -> None:
+        """Note what the run was given."""
+        self.root = root
+        split = channels(inputs, self._message_channels)
+        for channel, messages in split.messages:
+            for message in messages:
+                self.known(message, channel)
+        if split.data:
+            user = self.authors.user()
+            record = self.record.add_message(inputs, data_snapshot(split.data), user, None)
+            for channel, value in split.data:
+                self._know_value("", channel, value, (record,), -1)
+
+    def enter_graph(self, task: Task, inputs: Any) -> None:
+        """A graph starts inside a task: what it is given that nobody wrote, the task wrote."""
+        if task.step is self.record.root:
+            return
+        split = channels(inputs, self._message_channels)
+        for channel, messages in split.messages:
+            for message in messages:
+                if self._find(message) is None:
+                    self._write_message(task, channel, message)
+        for channel, value in split.data:
+            records = tuple(self._read_data(task, channel, value))
+            if records:
+                self._know_value(task.ns, channel, value, records, -1)
+            elif not task.is_call and not _empty(value):
+                self._write_data(task, task.ns, [(channel, value)], value)
+
+    def leave_graph(self, task: Task, output: Any) -> None:
+        """A graph ends inside a task: its final values were written by its own nodes."""
+        split = channels(output, self._message_channels)
+        for channel, value in split.data:
+            written = self._channel_writes.get((task.ns, channel), ())
+            own = [write for write in written if write.superstep >= 0] or list(written)
+            records: Records
+            if own and _same_value(own[-1].value, value):
+                records = own[-1].records
+            else:
+                records = tuple(dict.fromkeys(record for write in own for record in write.records))
+            if records:
+                task.nested[channel] = (value, records)
+                if not is_scalar(value):
+                    self._keep(value)
+                    self._by_value[id(value)] = records
+
+    def sent(self, task: Task, value: Any) -> None:
+        """Note `Send`s, whose argument is another task's whole input."""
+        for send in sends(value):
+            self._keep(send)
+            self._sent[id(send.arg)] = task
+
+    def chat_started(self, task: Task, step: StepRecord, prompt: Sequence[Any]) -> None:
+        """Note what a model is shown. What was made for the prompt alone was made from what the task could see."""
+        visible = task.seen[1] if task.seen is not None else []
+        body = [message for message in prompt if message_role(message) != "system"]
+        if visible and len(body) == len(visible) and body == visible and not task.extras:
+            step.reads_base = task.step
+            known: list[MessageRecord | None] = []
+        else:
+            known = [self._find(message) for message in body]
+            consumed = dict.fromkeys(record for record in known if record is not None)
+            if len(consumed) == len(body):
+                step.reads_new = tuple(consumed)
+            else:
+                step.reads_base = None if task.step is self.record.root else task.step
+                before = self.record.resolved_reads(task.step)
+                step.reads_new = tuple(record for record in consumed if record not in before)
+        step.prompt = tuple(self.record.by_object.get(id(message)) or snapshot(message) for message in prompt)
+
+    def chat_ended(self, task: Task, step: StepRecord, message: Any) -> None:
+        """Note what a model returned, so that the message is known as its result when a node returns it."""
+        self._keep(message)
+        self._generated[id(message)] = step
+        if (own_id := message_id(message)) is not None:
+            self._generated[own_id] = step
+        task.chats.append((message, step))
+
+    def tool_ended(self, task: Task, step: StepRecord, output: Any) -> None:
+        """Note what a tool returned; agents that it ran were read for it."""
+        inside = [other for other in self.record.steps if other.parent is step and other.kind == "agent"]
+        results = dict.fromkeys(message for other in inside for message in other.writes)
+        step.reads_new = tuple(dict.fromkeys([*step.reads_new, *results]))
+        self.sent(task, output)
+
+    def tool_started(self, step: StepRecord, call_id: str | None) -> None:
+        """Note which message asked for a tool."""
+        if call_id is not None:
+            self._generated[call_id] = step
+            if call_id in self._calls:
+                step.reads_new = (self._calls[call_id],)
+
+    def answer(self, output: Any) -> MessageRecord | None:
+        """The run's answer: the last message of its output, else the last data written, else the last message."""
+        split = channels(output, self._message_channels) if output is not None else None
+        if split is not None:
+            last = [self.record.by_object.get(id(messages[-1])) for _, messages in split.messages]
+            found = [record for record in last if record is not None and record.step is not None]
+            if found:
+                return max(found, key=lambda record: record.index)
+        written = [record for record in self.record.messages if record.step is not None]
+        said = [record for record in written if record.snapshot.role != "data"]
+        if split is not None and split.data and not split.messages:
+            said = []
+        last_said = said or written
+        return last_said[-1] if last_said else None
+
+
+def _empty(value: Any) -> bool:
+    return isinstance(value, list | tuple | dict) and not value
+
+
+def _telling(value: Any) -> bool:
+    """Scalars that are unlikely to be equal by accident."""
+    if isinstance(value, str | bytes):
+        return len(value) > 1
+    return not isinstance(value, bool) and value is not None and value not in (0, 1, -1)
+
+
+def _same_value(written: Any, read: Any) -> bool:
+    """Identity for objects; equality only between scalars, as comparing a user's objects may cost or raise anything."""
+    return written is read or (
+        is_scalar(written) and is_scalar(read) and type(written) is type(read) and written == read
+    )

@@ -1,0 +1,185 @@
+"""State values: telling messages from data in whatever a node is given or returns, and keeping data as it was."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from langchain_core.messages import BaseMessage, RemoveMessage
+from langgraph.types import Command, Send
+from pydantic import BaseModel
+
+from credit_hooks.langgraph.messages import is_message_like
+from credit_hooks.record import Snapshot
+
+__all__ = ["Channels", "channels", "data_snapshot", "is_scalar", "sends"]
+
+_COPY_BUDGET = 512
+"""Nodes of a data value that are copied when it is written; larger values are kept by reference."""
+_MAX_DEPTH = 3
+
+
+class Channels(NamedTuple):
+    """A node's input or output, channel by channel. The channel is "" where the value stood alone."""
+
+    messages: list[tuple[str, list[Any]]]
+    """(channel, messages in order)."""
+    data: list[tuple[str, Any]]
+    """(channel, value) that hold no messages."""
+
+
+def channels(value: Any, message_channels: set[str]) -> Channels:
+    """Split a state, an update, or anything else into messages and data.
+
+    Args:
+        value: What a node was given or returned.
+        message_channels: Channels known to hold messages, where strings and pairs are messages too; added to.
+    """
+    found = Channels([], [])
+    _split(value, message_channels, found, "", 0)
+    return found
+
+
+def sends(value: Any) -> list[Send]:
+    """`Send`s in the result of a routing function or a node."""
+    if isinstance(value, Send):
+        return [value]
+    if isinstance(value, Command):
+        return sends(value.goto)
+    if isinstance(value, list | tuple):
+        return [send for item in value if isinstance(item, Send | Command) for send in sends(item)]
+    return []
+
+
+def is_scalar(value: Any) -> bool:
+    """Values whose identity says nothing, as the interpreter shares them."""
+    return value is None or isinstance(value, str | int | float | bool | bytes)
+
+
+def _split(value: Any, known: set[str], found: Channels, channel: str, depth: int) -> None:
+    if isinstance(value, BaseMessage):
+        _add_messages(channel, [value], known, found)
+    elif isinstance(value, Command):
+        _split(value.update, known, found, channel, depth)
+    elif isinstance(value, Send):
+        return
+    elif isinstance(value, dict) and not is_message_like(value):
+        for key, item in value.items():
+            _channel(str(key) if depth == 0 else channel, item, known, found, depth)
+    elif isinstance(value, list | tuple) and depth == 0 and not is_message_like(value):
+        _top_level_list(value, known, found)
+    elif (fields := _fields(value)) is not None and depth == 0:
+        for key, item in fields.items():
+            _channel(key, item, known, found, depth)
+    elif value is not None:
+        _channel(channel, value, known, found, depth)
+
+
+def _top_level_list(value: Any, known: set[str], found: Channels) -> None:
+    """A node may return several updates, or a list of messages; a pair (channel, value) is an update too."""
+    for item in value:
+        if isinstance(item, Command | Mapping | BaseMessage) or _fields(item) is not None:
+            _split(item, known, found, "", 0)
+        elif isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str) and not is_message_like(item):
+            _channel(item[0], item[1], known, found, 0)
+        elif item is not None and not isinstance(item, Send):
+            _channel("", item, known, found, 0)
+
+
+def _channel(channel: str, value: Any, known: set[str], found: Channels, depth: int) -> None:
+    if value is None:
+        return
+    if isinstance(value, BaseMessage) or (channel in known and isinstance(value, str)) or is_message_like(value):
+        _add_messages(channel, [value], known, found)
+    elif isinstance(value, list | tuple):
+        if value and all(_is_message(item, channel in known) for item in value):
+            _add_messages(channel, list(value), known, found)
+        elif messages := [item for item in value if isinstance(item, BaseMessage)]:
+            _add_messages(channel, messages, known, found)
+        elif not (channel in known and not value):
+            found.data.append((channel, value))
+    elif isinstance(value, Mapping) and depth < _MAX_DEPTH and _holds_messages(value, depth):
+        _split(dict(value), known, found, channel, depth + 1)
+    else:
+        found.data.append((channel, value))
+
+
+def _is_message(item: Any, in_message_channel: bool) -> bool:
+    return isinstance(item, BaseMessage) or is_message_like(item) or (in_message_channel and isinstance(item, str))
+
+
+def _holds_messages(value: Any, depth: int) -> bool:
+    if isinstance(value, BaseMessage):
+        return True
+    if depth >= _MAX_DEPTH:
+        return False
+    if isinstance(value, Mapping):
+        return any(_holds_messages(item, depth + 1) for item in value.values())
+    return isinstance(value, list | tuple) and any(isinstance(item, BaseMessage) for item in value)
+
+
+def _add_messages(channel: str, messages: list[Any], known: set[str], found: Channels) -> None:
+    known.add(channel)
+    found.messages.append((channel, messages))
+
+
+def _fields(value: Any) -> dict[str, Any] | None:
+    """The channels of a state that is a pydantic model or a dataclass."""
+    if isinstance(value, RemoveMessage | BaseMessage | Send | Command | type):
+        return None
+    if isinstance(value, BaseModel):
+        return {name: getattr(value, name) for name in type(value).model_fields}
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
+    return None
+
+
+def data_snapshot(values: list[tuple[str, Any]]) -> Snapshot:
+    """Data that a node wrote, as it was: copied as far as a budget allows, encoded after the run."""
+    budget = [_COPY_BUDGET]
+    return Snapshot("data", [(channel, _frozen(value, budget)) for channel, value in values], _data_parts)
+
+
+def _frozen(value: Any, budget: list[int]) -> Any:
+    budget[0] -= 1
+    if budget[0] < 0:
+        return value
+    kind = type(value)
+    if kind is list or kind is tuple:
+        return [_frozen(item, budget) for item in value]
+    if kind is dict:
+        return {key: _frozen(item, budget) for key, item in value.items()}
+    return value
+
+
+def _data_parts(content: list[tuple[str, Any]]) -> list[dict[str, Any]]:
+    return [{"type": "data", "name": channel or None, "value": _json(value, 0)} for channel, value in content]
+
+
+def _json(value: Any, depth: int) -> Any:
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else repr(value)
+    if depth > 20:
+        return "..."
+    if isinstance(value, Mapping):
+        return {str(key): _json(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [
+            _json(item, depth + 1)
+            for item in (sorted(value, key=repr) if isinstance(value, set | frozenset) else value)
+        ]
+    if isinstance(value, BaseModel):
+        return _json(value.model_dump(), depth + 1)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _json({field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}, depth + 1)
+    return _printed(value)
+
+
+def _printed(value: Any) -> str:
+    try:
+        return repr(value)
+    except Exception as error:  # noqa: BLE001 - a user's object may fail to print; the run must not notice
+        return f"<unprintable {type(value).__name__}: {type(error).__name__}>"

@@ -1,0 +1,242 @@
+"""The post-run hook: the one place that knows the order of things after a run has ended.
+
+    record -> spans as data -> trajectory -> outcome -> credit -> rewards on the held spans -> store, exporters
+
+All of it runs on daemon threads behind a bounded queue, so that `invoke()` returns when the run is over, whatever the
+evaluator costs. A failure at any stage costs the run that stage and nothing else: spans are always ended, the record is
+always stored.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from credit_hooks import semconv as sc
+from credit_hooks.credit import CreditConfig, assign_credit
+from credit_hooks.credit.baseline import BaselineTracker
+from credit_hooks.delivery import emit_events
+from credit_hooks.encode import EncodedSpan, EncodingLimits, encode_steps
+from credit_hooks.errors import CreditHooksError, EvaluationError
+from credit_hooks.evaluation import EvaluationPool
+from credit_hooks.hold import SpanHolder
+from credit_hooks.native import ADAPTER
+from credit_hooks.outcome import FinishedRun, to_outcome
+from credit_hooks.ports import Evaluator, OnCredit, RunExporter, Verdict
+from credit_hooks.record import RunRecord, StepRecord
+from credit_hooks.rewards import CreditedRun, CreditStatus, span_attributes
+from credit_hooks.trajectory import Trajectory
+
+__all__ = ["Pipeline", "RewardDelivery"]
+
+logger = logging.getLogger("credit_hooks")
+
+RewardDelivery = Literal["span", "event"]
+
+
+class Pipeline:
+    """Takes finished runs and credits them.
+
+    Args:
+        holder: Where the runs' spans are held.
+        source_id: A framework's message object to its id. None: it has none.
+        evaluate: Says how a run ended. None: outcomes arrive later through :meth:`score`.
+        config: How credit is assigned.
+        exporters: Receive every credited run.
+        on_credit: Called with every credited run.
+        delivery: "span": rewards are attributes of the held spans. "event": spans end at once, rewards are log events.
+        limits: How much content is kept.
+        evaluate_timeout: Seconds an evaluator may take.
+        max_runs: Most credited runs kept for `runs` and :meth:`score`.
+        recall: Finds an older run, as in a store.
+    """
+
+    def __init__(
+        self,
+        holder: SpanHolder,
+        source_id: Callable[[Any], str | None],
+        *,
+        evaluate: Evaluator | None,
+        config: CreditConfig,
+        exporters: Sequence[RunExporter],
+        on_credit: OnCredit | None,
+        delivery: RewardDelivery,
+        limits: EncodingLimits,
+        evaluate_timeout: float,
+        max_runs: int,
+        recall: Callable[[str], CreditedRun | None] | None = None,
+    ) -> None:
+        self._holder = holder
+        self._source_id = source_id
+        self._evaluate = evaluate
+        self._config = config
+        self._exporters = tuple(exporters)
+        self._on_credit = on_credit
+        self._delivery = delivery
+        self._limits = limits
+        self._evaluations = EvaluationPool(timeout=evaluate_timeout)
+        self._baselines = BaselineTracker(config.baseline)
+        self._early_scores: OrderedDict[str, Verdict] = OrderedDict()
+        self._runs: OrderedDict[str, CreditedRun] = OrderedDict()
+        self._max_runs = max_runs
+        self._recall = recall
+        self._lock = threading.Lock()
+        self.stats: Counter[str] = Counter()
+        """What happened: runs by credit status, and everything that was given up or failed, by name."""
+        self.failures: deque[str] = deque(maxlen=100)
+        """The last failures, in sentences."""
+
+    @property
+    def runs(self) -> list[CreditedRun]:
+        """The newest runs, oldest first."""
+        with self._lock:
+            return list(self._runs.values())
+
+    def process(self, run: RunRecord) -> None:
+        """Credit a finished run and end its spans. Called on a worker; raises nothing."""
+        encoded: list[EncodedSpan] = []
+        try:
+            with run.lock:
+                run.assign_ids(self._source_id)
+                encoded = encode_steps(run, run.steps, self._limits)
+            self._credit(run, encoded)
+        except Exception as error:  # noqa: BLE001 - the guard of the worker: the spans are ended whatever happens
+            self._failed("crediting", error)
+            self._release(run, encoded, {}, "error")
+
+    def release_ended(self, run: RunRecord) -> None:
+        """End, without credit, the spans of a running run that wait in `run.unreleased`."""
+        with run.lock:
+            steps, run.unreleased = run.unreleased, []
+            run.assign_ids(self._source_id)
+            encoded = encode_steps(run, steps, self._limits)
+        for span in encoded:
+            self._end(span.step, span.attributes, span.content)
+
+    def score(self, run_id: str, verdict: Verdict) -> CreditedRun | None:
+        """Credit a run whose outcome arrives now. None: the run is still going on, and is scored when it ends.
+
+        Raises:
+            EvaluationError: the verdict is none.
+        """
+        outcome = to_outcome(verdict)
+        with self._lock:
+            known = self._runs.get(run_id)
+        if known is None and self._recall is not None:
+            known = self._recall(run_id)
+        if known is None:
+            with self._lock:
+                self._early_scores[run_id] = verdict
+                while len(self._early_scores) > self._max_runs:
+                    self._early_scores.popitem(last=False)
+            return None
+        run = self._credited(known.trajectory.with_outcome(outcome))
+        self._deliver(run)
+        emit_events(run)
+        return run
+
+    def drop(self, run: RunRecord, status: CreditStatus) -> None:
+        """Give a finished run up: its spans end without credit."""
+        self.stats[status] += 1
+        try:
+            with run.lock:
+                run.assign_ids(self._source_id)
+                encoded = encode_steps(run, run.steps, self._limits)
+        except Exception as error:  # noqa: BLE001 - as in process
+            self._failed("encoding", error)
+            encoded = []
+        self._release(run, encoded, {}, status)
+
+    def _credit(self, run: RunRecord, encoded: list[EncodedSpan]) -> None:
+        trajectory = _trajectory(run, encoded)
+        finished = FinishedRun(trajectory, run.output, run.inputs, run.error, run.metadata)
+        status: CreditStatus | None = None
+        note: str | None = None
+        try:
+            outcome = to_outcome(self._verdict(finished))
+        except EvaluationError as error:
+            self._failed("evaluation", error)
+            outcome, note = None, str(error)
+            status = "timeout" if isinstance(error.__cause__, TimeoutError) else "error"
+        credited = self._credited(trajectory.with_outcome(outcome), status=status, note=note)
+        attributes = span_attributes(credited) if run.released is None and self._delivery == "span" else {}
+        self._release(run, encoded, attributes, run.released or credited.credit.status)
+        self._deliver(credited)
+        if self._delivery == "event" and credited.credit.status == "credited":
+            emit_events(credited)
+
+    def _verdict(self, finished: FinishedRun) -> Verdict:
+        with self._lock:
+            if finished.id in self._early_scores:
+                return self._early_scores.pop(finished.id)
+        if self._evaluate is None or finished.status in ("interrupted", "cancelled"):
+            return None
+        return self._evaluations.run(self._evaluate, finished)
+
+    def _credited(
+        self, trajectory: Trajectory, *, status: CreditStatus | None = None, note: str | None = None
+    ) -> CreditedRun:
+        outcome = trajectory.outcome
+        if outcome is not None and outcome.baseline is None:
+            resolved = outcome.model_copy(update={"baseline": self._baselines.resolve(trajectory)})
+            trajectory = trajectory.with_outcome(resolved)
+            self._baselines.observe(trajectory, outcome.score)
+        credit = assign_credit(trajectory, self._config)
+        if status is not None:
+            notes = (*credit.notes, *([note] if note else []))
+            credit = credit.model_copy(update={"status": status, "notes": notes})
+        self.stats[credit.status] += 1
+        return CreditedRun(trajectory=trajectory, credit=credit)
+
+    def _release(
+        self,
+        run: RunRecord,
+        encoded: Sequence[EncodedSpan],
+        credit: dict[str, dict[str, Any]],
+        status: str,
+    ) -> None:
+        """End all spans that are still held: children before parents, the root last of all."""
+        known = {id(span.step): span for span in encoded}
+        for count, step in enumerate(reversed(run.steps), start=1):
+            span = known.get(id(step))
+            attributes = {**(step.attributes if span is None else span.attributes), **credit.get(step.span_id, {})}
+            if step is run.root:
+                attributes[sc.CREDIT_STATUS] = status
+            step.end("unknown")
+            self._end(step, attributes, {} if span is None else span.content)
+            self._holder.flush(run, count)
+
+    def _end(self, step: StepRecord, attributes: dict[str, Any], content: dict[str, Any]) -> None:
+        try:
+            self._holder.release(step, attributes, content)
+        except Exception as error:  # noqa: BLE001 - a foreign span processor may raise; the next span is not its business
+            self._failed("ending a span", error)
+
+    def _deliver(self, run: CreditedRun) -> None:
+        with self._lock:
+            self._runs[run.trajectory.id] = run
+            self._runs.move_to_end(run.trajectory.id)
+            while len(self._runs) > self._max_runs:
+                self._runs.popitem(last=False)
+        receivers: list[Callable[[CreditedRun], None]] = [exporter.export for exporter in self._exporters]
+        if self._on_credit is not None and run.credit.status == "credited":
+            receivers.append(self._on_credit)
+        for receive in receivers:
+            try:
+                receive(run)
+            except Exception as error:  # noqa: BLE001 - receivers are the user's: one that fails must not cost the others
+                self._failed(getattr(receive, "__qualname__", type(receive).__name__), error)
+
+    def _failed(self, what: str, error: BaseException) -> None:
+        self.stats[f"failed: {what}"] += 1
+        self.failures.append(f"{time.strftime('%H:%M:%S')} {what}: {error}")
+        expected = isinstance(error, CreditHooksError)
+        logger.warning("credit-hooks: %s failed: %s", what, error, exc_info=None if expected else error)
+
+
+def _trajectory(run: RunRecord, encoded: Sequence[EncodedSpan]) -> Trajectory:
+    return next(iter(ADAPTER.trajectories([span.span_data(run) for span in encoded])))

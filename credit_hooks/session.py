@@ -1,0 +1,286 @@
+"""A capture session: what every front door shares, whatever the framework. One session serves any number of runs."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from opentelemetry.trace import TracerProvider
+
+from credit_hooks import semconv as sc
+from credit_hooks.credit import CreditConfig
+from credit_hooks.encode import EncodingLimits
+from credit_hooks.errors import ConfigurationError, StoreError
+from credit_hooks.hold import OpenedSpan, SpanHolder
+from credit_hooks.pipeline import Pipeline
+from credit_hooks.ports import Evaluator, OnCredit, RunExporter, Verdict
+from credit_hooks.record import ActorRecord, RunRecord, RunStatus, StepRecord
+from credit_hooks.rewards import CreditedRun
+from credit_hooks.store import RunStore
+from credit_hooks.trajectory import StepKind
+from credit_hooks.worker import Worker
+
+__all__ = ["CaptureOptions", "CaptureSession"]
+
+_OPENINFERENCE_KIND = {"workflow": "CHAIN", "agent": "AGENT", "chat": "LLM", "tool": "TOOL", "unknown": "CHAIN"}
+_CONTENT_SWITCH = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+
+
+class CaptureOptions(TypedDict, total=False):
+    """What every front door takes as keyword arguments."""
+
+    evaluate: Evaluator | None
+    """Looks at a finished run (`run.answer`, `run.output`, `run.messages`, `run.error`): returns True, False, a score
+    in [0, 1], an `Outcome`, or None if it is not known yet. May be async. Default: outcomes arrive through `score`."""
+    credit: CreditConfig
+    """How credit is assigned."""
+    baseline: float | Literal["running", "group"]
+    """Expected outcome before the run; short for `CreditConfig(baseline=...)`."""
+    store: str | os.PathLike[str] | None
+    """SQLite file that keeps every run, contents included, readable by its owner only. Default: none."""
+    tracer_provider: TracerProvider | None
+    """Where spans are shown. Default: the global provider."""
+    exporters: Sequence[RunExporter]
+    """Receive every credited run, on a worker thread."""
+    on_credit: OnCredit | None
+    """Called with every credited run, on a worker thread."""
+    capture_content: bool | None
+    """Whether spans show message contents. Default: as the environment variable
+    `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` says, which is no unless set."""
+    reward_delivery: Literal["span", "event"]
+    """"span": span ends wait for the credit. "event": spans end at once, rewards follow as log events."""
+    evaluate_timeout: float
+    """Seconds an evaluator may take. Default 60."""
+    max_held_spans: int
+    """Most spans whose end waits for credit. Default 20,000."""
+    max_hold_seconds: float
+    """Longest time the ends of a run's spans wait. Default 600."""
+    max_spans_per_run: int
+    """Most steps recorded of one run. Default 50,000."""
+    max_queue: int
+    """Most finished runs waiting for the worker. Default 1,000."""
+    max_runs: int
+    """Most credited runs kept in memory for `runs` and `score`. Default 1,000."""
+    limits: EncodingLimits
+    """How much content is kept of one message."""
+
+
+class CaptureSession:
+    """Starts and ends runs and steps, holds their spans, hands finished runs to the pipeline."""
+
+    def __init__(self, options: CaptureOptions, *, framework: str, source_id: Callable[[Any], str | None]) -> None:
+        unknown = set(options) - set(CaptureOptions.__annotations__)
+        if unknown:
+            known = ", ".join(sorted(CaptureOptions.__annotations__))
+            raise ConfigurationError(f"unknown option {sorted(unknown)[0]!r}; the options are {known}")
+        self._framework = framework
+        self._max_hold = options.get("max_hold_seconds", 600.0)
+        self._max_steps = options.get("max_spans_per_run", 50_000)
+        self._delivery = options.get("reward_delivery", "span")
+        self._active: dict[str, RunRecord] = {}
+        self._lock = threading.Lock()
+        self._holder = SpanHolder(
+            options.get("tracer_provider"),
+            max_held_spans=options.get("max_held_spans", 20_000),
+            capture_content=_capture_content(options.get("capture_content")),
+        )
+        store = _store(options.get("store"))
+        exporters = [*([] if store is None else [store]), *options.get("exporters", ())]
+        self._pipeline = Pipeline(
+            self._holder,
+            source_id,
+            evaluate=options.get("evaluate"),
+            config=_config(options),
+            exporters=exporters,
+            on_credit=options.get("on_credit"),
+            delivery=self._delivery,
+            limits=options.get("limits", EncodingLimits()),
+            evaluate_timeout=options.get("evaluate_timeout", 60.0),
+            max_runs=options.get("max_runs", 1_000),
+            recall=None if store is None else store.recall,
+        )
+        self._worker = Worker(self._release_overdue, threads=2, max_queue=options.get("max_queue", 1_000))
+
+    # --- what users look at -------------------------------------------------------------------------------------------
+
+    @property
+    def runs(self) -> list[CreditedRun]:
+        """The newest runs, oldest first."""
+        return self._pipeline.runs
+
+    @property
+    def stats(self) -> Counter[str]:
+        """Counts of what happened and of what was given up."""
+        return self._pipeline.stats
+
+    @property
+    def failures(self) -> list[str]:
+        """The last failures, in sentences."""
+        return list(self._pipeline.failures)
+
+    @property
+    def held_spans(self) -> int:
+        """Spans started and not yet ended."""
+        return self._holder.held
+
+    @property
+    def active_runs(self) -> int:
+        """Runs that have started and not ended."""
+        return len(self._active)
+
+    def flush(self, timeout: float = 30.0) -> bool:
+        """Wait until every finished run is credited; False if it took longer than `timeout` seconds."""
+        return self._worker.flush(timeout)
+
+    def score(self, run_id: str, verdict: Verdict) -> CreditedRun | None:
+        """Credit a run whose outcome arrives now. None: it is still going on, and is scored when it ends."""
+        self._worker.flush(30.0)
+        return self._pipeline.score(run_id, verdict)
+
+    # --- what capture rooms call --------------------------------------------------------------------------------------
+
+    def start_run(
+        self,
+        run_id: str,
+        name: str,
+        *,
+        attributes: Mapping[str, Any],
+        links: tuple[tuple[str, str], ...] = (),
+    ) -> RunRecord:
+        """A run begins: its root span starts under whatever span is current for the caller."""
+        self._worker.start()
+        start = time.time_ns()
+        title = f"{sc.OPERATION_WORKFLOW} {name}"
+        own = {
+            **_kind_attributes("workflow", sc.OPERATION_WORKFLOW),
+            sc.GEN_AI_WORKFLOW_NAME: name,
+            sc.CREDIT_RUN_ID: run_id,
+            sc.CREDIT_FRAMEWORK: self._framework,
+            **attributes,
+        }
+        opened = self._holder.open(title, own, start, links=links)
+        root = _step("workflow", title, opened, None, None, start, own)
+        run = RunRecord(run_id=run_id, name=name, framework=self._framework, trace_id=opened.trace_id, root=root)
+        run.links = links
+        with self._lock:
+            self._active[run_id] = run
+        return run
+
+    def start_step(
+        self,
+        run: RunRecord,
+        kind: StepKind,
+        operation: str,
+        target: str,
+        *,
+        parent: StepRecord,
+        actor: ActorRecord | None,
+        attributes: Mapping[str, Any],
+    ) -> StepRecord | None:
+        """A step begins. None: the run has outgrown its limits and is recorded no further."""
+        if len(run.steps) >= self._max_steps:
+            run.truncated = True
+            return None
+        start = time.time_ns()
+        title = f"{operation} {target}" if target else operation
+        own = {**_kind_attributes(kind, operation), **attributes}
+        opened = self._holder.open(title, own, start, parent=parent.context)
+        step = _step(kind, title, opened, parent, actor, start, own)
+        run.steps.append(step)
+        if self._holder.full and run.released is None:
+            self._give_up(run, "overflow")
+        return step
+
+    def end_step(self, run: RunRecord, step: StepRecord) -> None:
+        """A step has ended; its span is held, unless this run's spans are not."""
+        if run.released is not None or self._delivery == "event":
+            run.unreleased.append(step)
+            self._worker.submit(lambda: self._pipeline.release_ended(run))
+
+    def end_run(self, run: RunRecord, status: RunStatus) -> None:
+        """A run has ended: hand it to the pipeline. Returns at once."""
+        with self._lock:
+            if self._active.pop(run.id, None) is None:
+                return
+        run.status = status
+        run.close_open_steps("cancelled")
+        if not self._worker.submit(lambda: self._pipeline.process(run)):
+            self._pipeline.drop(run, "overflow")
+
+    def _give_up(self, run: RunRecord, why: Literal["overflow", "timeout"]) -> None:
+        with run.lock:
+            run.released = why
+            run.unreleased.extend(step for step in run.steps if step.ended)
+        self._pipeline.stats[f"released: {why}"] += 1
+        self._worker.submit(lambda: self._pipeline.release_ended(run))
+
+    def _release_overdue(self) -> None:
+        oldest = time.time_ns() - int(self._max_hold * 1e9)
+        with self._lock:
+            overdue = [run for run in self._active.values() if run.root.start_ns < oldest and run.released is None]
+        for run in overdue:
+            self._give_up(run, "timeout")
+
+
+def _kind_attributes(kind: StepKind, operation: str) -> dict[str, Any]:
+    return {sc.GEN_AI_OPERATION_NAME: operation, sc.OPENINFERENCE_SPAN_KIND: _OPENINFERENCE_KIND[kind]}
+
+
+def _step(
+    kind: StepKind,
+    title: str,
+    opened: OpenedSpan,
+    parent: StepRecord | None,
+    actor: ActorRecord | None,
+    start: int,
+    attributes: dict[str, Any],
+) -> StepRecord:
+    return StepRecord(
+        kind, title, opened.span_id, parent, actor, start, attributes, span=opened.span, context=opened.context
+    )
+
+
+def _capture_content(option: bool | None) -> bool:
+    if option is not None:
+        return option
+    return os.environ.get(_CONTENT_SWITCH, "").strip().upper() in ("SPAN_ONLY", "SPAN_AND_EVENT")
+
+
+def _config(options: CaptureOptions) -> CreditConfig:
+    config = options.get("credit") or CreditConfig()
+    if "baseline" in options:
+        config = CreditConfig(**{**dict(config), "baseline": options["baseline"]})
+    return config
+
+
+class _LazyStore:
+    """A store that is opened when the first run arrives, on the worker, so that a bad path costs no user's run."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._store: RunStore | None = None
+        self._lock = threading.Lock()
+
+    def _open(self) -> RunStore:
+        with self._lock:
+            if self._store is None:
+                self._store = RunStore(self._path)
+            return self._store
+
+    def export(self, run: CreditedRun) -> None:
+        self._open().put(run)
+
+    def recall(self, run_id: str) -> CreditedRun | None:
+        try:
+            return self._open().get(run_id)
+        except StoreError:
+            return None
+
+
+def _store(path: str | os.PathLike[str] | None) -> _LazyStore | None:
+    return None if path is None else _LazyStore(Path(path))
