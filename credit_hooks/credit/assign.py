@@ -1,0 +1,167 @@
+"""`assign_credit`: a finished run to signed, conserved rewards. A pure function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from credit_hooks.credit.config import DEFAULT_BASELINE, CreditConfig
+from credit_hooks.credit.evidence import Evidence
+from credit_hooks.credit.project import project
+from credit_hooks.credit.provenance import Provenance
+from credit_hooks.credit.shares import (
+    Problem,
+    Shares,
+    path_mass_shares,
+    reachability_shares,
+    reader_vote_shares,
+)
+from credit_hooks.credit.temporal import turn_matrix, turns_of
+from credit_hooks.credit.transcript import Transcript
+from credit_hooks.failure.localise import FailureCase, localise, posterior
+from credit_hooks.rewards import Credit, FirstError, Reward, TurnCredit
+from credit_hooks.trajectory import Outcome, Trajectory
+
+__all__ = ["assign_credit"]
+
+_METHODS: Mapping[str, Callable[[Problem], Shares]] = {
+    "reader_vote": reader_vote_shares,
+    "provenance": path_mass_shares,
+    "reachability": reachability_shares,
+}
+_DEFAULT = CreditConfig()
+
+Vector = NDArray[np.float64]
+
+
+def assign_credit(trajectory: Trajectory, config: CreditConfig = _DEFAULT) -> Credit:
+    """Distribute R - b over the messages of a run.
+
+    Provenance decides who can have contributed: messages that the answer does not rest on, and the run's inputs, get
+    exactly 0.0. Among the others the method decides; `Credit.method` says which it was, `Credit.notes` what was
+    assumed. Rewards are in [-1, 1]; they sum to R - b, and those of an agent to its entry in `Credit.agents`, within
+    1e-9. The result depends on the run and the configuration alone, not on the order of its steps, actors or messages.
+
+    Never raises for odd data. Without an outcome or messages there is no credit, and `Credit.status` says why.
+    """
+    refusal = _refusal(trajectory, config)
+    if refusal is not None:
+        return refusal
+    assert trajectory.outcome is not None
+    baseline, notes = _baseline(trajectory.outcome, config)
+    total = trajectory.outcome.score - baseline
+    transcript = Transcript.of(trajectory)
+    provenance = Provenance.of(transcript, config.relation)
+    evidence = Evidence(transcript, provenance, config)
+    problem = Problem(transcript, provenance, evidence, config, failed=total < 0)
+    shares = _shares(problem)
+    rewards = np.zeros(len(transcript.messages))
+    players = provenance.players
+    rewards[players] = project(total * shares.share[players]) if total else 0.0
+    failed = total < 0 or trajectory.outcome.success is False
+    case = _failure_case(problem) if failed else None
+    return Credit(
+        trajectory_id=trajectory.id,
+        outcome=trajectory.outcome.score,
+        baseline=baseline,
+        total=total,
+        method=shares.method,
+        agents=_agents(transcript, rewards),
+        messages=_rewards(transcript, rewards),
+        turns=_turns(problem, rewards, case, total),
+        first_error=None if case is None else _first_error(transcript, case),
+        evidence=shares.evidence,
+        conviction=shares.conviction,
+        low_evidence=shares.evidence is not None and shares.evidence < config.low_evidence,
+        notes=(*notes, *provenance.notes, *_duplicates(transcript), *shares.notes),
+    )
+
+
+def _refusal(trajectory: Trajectory, config: CreditConfig) -> Credit | None:
+    outcome = trajectory.outcome
+    score = None if outcome is None else outcome.score
+    if len(trajectory.messages) > config.max_messages:
+        note = f"{len(trajectory.messages)} messages are more than max_messages={config.max_messages}"
+        return Credit(trajectory_id=trajectory.id, status="overflow", outcome=score, notes=(note,))
+    if outcome is None:
+        return Credit(trajectory_id=trajectory.id, status="no_outcome")
+    if not trajectory.messages:
+        return Credit(trajectory_id=trajectory.id, status="no_messages", outcome=score)
+    return None
+
+
+def _baseline(outcome: Outcome, config: CreditConfig) -> tuple[float, tuple[str, ...]]:
+    if outcome.baseline is not None:
+        return outcome.baseline, ()
+    if isinstance(config.baseline, str):
+        note = f"baseline {config.baseline!r} needs a BaselineTracker, and the outcome states none: {DEFAULT_BASELINE}"
+        return DEFAULT_BASELINE, (note,)
+    return config.baseline, ()
+
+
+def _shares(problem: Problem) -> Shares:
+    method = problem.config.method
+    if method in ("auto", "reader_vote") and not any(map(problem.transcript.has_voice, problem.evidence.players)):
+        found = path_mass_shares(problem)
+        note = "no message that can have contributed states anything in words: provenance alone decides"
+        return Shares(found.share, f"provenance_only.{found.method}", notes=(note, *found.notes))
+    return _METHODS["reader_vote" if method == "auto" else method](problem)
+
+
+def _agents(transcript: Transcript, rewards: Vector) -> dict[str, float]:
+    """Credit per actor: authors by first message, then actors that never wrote, who are null players."""
+    sums = np.bincount(transcript.author, rewards, len(transcript.actors))
+    credit = dict(zip(transcript.actors, sums.tolist(), strict=True))
+    silent = sorted({actor.id for actor in transcript.trajectory.actors if actor.kind == "agent"} - credit.keys())
+    return {**credit, **dict.fromkeys(silent, 0.0)}
+
+
+def _rewards(transcript: Transcript, rewards: Vector) -> tuple[Reward, ...]:
+    """Rewards in the trajectory's own order."""
+    of = {id(message): float(reward) for message, reward in zip(transcript.messages, rewards, strict=True)}
+    return tuple(
+        Reward(message_id=message.id, actor_id=message.actor_id, reward=of[id(message)])
+        for message in transcript.trajectory.messages
+    )
+
+
+def _duplicates(transcript: Transcript) -> tuple[str, ...]:
+    count = len(transcript.messages) - len(transcript.at)
+    return (f"{count} message(s) repeat the id of an earlier one: nothing can refer to them, they get 0.0",) * bool(
+        count
+    )
+
+
+def _failure_case(problem: Problem) -> FailureCase | None:
+    """What is known of the failure. None: nothing is said in words and no hard error shows."""
+    evidence = problem.evidence
+    if not evidence.symptoms and not any(map(problem.transcript.has_voice, evidence.players)):
+        return None
+    return FailureCase(evidence.blame(), problem.transcript.author, evidence.symptoms, evidence.results)
+
+
+def _first_error(transcript: Transcript, case: FailureCase) -> FirstError:
+    found = localise(case)
+    message = transcript.messages[found.position]
+    reason = None
+    if found.symptom is not None:
+        shown = transcript.messages[found.symptom]
+        reason = f"{found.rule} shows in message {shown.index}, which this message caused"
+    return FirstError(
+        message_id=message.id,
+        actor_id=message.actor_id,
+        index=message.index,
+        probability=found.probability,
+        rule=found.rule,
+        reason=reason,
+        candidates=tuple((transcript.messages[m].id, probability) for m, probability in found.candidates),
+    )
+
+
+def _turns(problem: Problem, rewards: Vector, case: FailureCase | None, total: float) -> tuple[TurnCredit, ...]:
+    amounts = rewards
+    if problem.config.potential == "expected_step" and problem.failed and case is not None:
+        amounts = total * posterior(case)
+    return turn_matrix(problem.transcript, turns_of(problem.transcript, problem.provenance), amounts)

@@ -1,0 +1,52 @@
+"""What can be chosen about crediting: :class:`CreditConfig`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf
+
+from credit_hooks.language import ENGLISH, Language
+
+__all__ = ["DEFAULT_BASELINE", "Baseline", "CreditConfig", "Level", "Method", "Potential", "Relation"]
+
+Method: TypeAlias = Literal["auto", "reader_vote", "provenance", "reachability"]
+Level: TypeAlias = Literal["owen", "shapley"]
+Relation: TypeAlias = Literal["consumed", "visible", "scheduled"]
+Potential: TypeAlias = Literal["rewards", "expected_step"]
+Baseline: TypeAlias = Annotated[float, Field(ge=0.0, le=1.0)] | Literal["running", "group"]
+
+DEFAULT_BASELINE = 0.5
+"""Expected outcome of a run of which nothing is known."""
+
+
+class CreditConfig(BaseModel):
+    """How credit is assigned. Frozen; the defaults are what the documentation calls "the default"."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    method: Method = "auto"
+    """The value function. `auto`: `reader_vote` where messages say something, else `provenance`. `reader_vote`: what
+    the messages say decides sign and size among those that provenance admits. `provenance`: path mass in the provenance
+    graph, never negative. `reachability`: agents by whether the answer is still reached without them."""
+    level: Level = "owen"
+    """`owen`: orders keep the messages of an agent together, so they sum to the agent's Shapley value. `shapley`:
+    every message is a player of its own."""
+    baseline: Baseline = DEFAULT_BASELINE
+    """Expected outcome b before the run. `running`: mean of this graph's runs so far; `group`: mean of the task's
+    other runs. Both need a :class:`credit_hooks.credit.BaselineTracker`, which the pipeline keeps. `Outcome.baseline`
+    wins."""
+    relation: Relation = "consumed"
+    """Which reads make a parent. `consumed`: what the model or tool was given, where known, else what was visible.
+    `visible`: what the author could see. `scheduled`: as `consumed`, and what caused the step to run."""
+    potential: Potential = "rewards"
+    """What `Credit.turns` splits in a failed run. `rewards`: the rewards of each turn's messages, so that turns sum to
+    `Credit.agents`. `expected_step`: the growth of the probability that the first error has happened."""
+    language: InstanceOf[Language] = Field(default=ENGLISH, exclude=True)
+    """The language-dependent parts."""
+    low_evidence: float = Field(default=0.3, ge=0.0, le=1.0)
+    """Below this weight w of the votes, the credit is marked as resting on little."""
+    max_messages: int = Field(default=100_000, ge=1)
+    """Runs with more messages are not credited (status `overflow`)."""
+    max_characters: int = Field(default=12_000, ge=2)
+    """Longer messages are read at both ends only, half from each."""

@@ -1,0 +1,233 @@
+"""What the messages say: units, conclusions, the run's own conclusion, stances, and the two base shares.
+
+The method was found on, and its figures measured with, real runs of teams that solve problems by talking: see
+docs on credit. Nothing here looks at the expected answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from credit_hooks.credit.config import CreditConfig
+from credit_hooks.credit.provenance import Provenance
+from credit_hooks.credit.transcript import Transcript
+from credit_hooks.failure.symptoms import results_of, symptom_of
+from credit_hooks.language import Unit
+from credit_hooks.trajectory import DataPart, ToolCallPart
+
+__all__ = ["Evidence"]
+
+_FIRM = (0.0, 1.0, 3.0)  # weights of word, entity, number in what a message concludes
+_FULL = (1.0, 2.0, 3.0)  # the same where the flow of the answer's units is traced
+_UNIT_DECAY = 0.5  # per rank from the end of the message
+_MAX_RANK = 48  # .5^48 is below the last bit
+_ANCHOR_MESSAGES = 6
+_ANCHOR_DECAY = 0.3
+_STANCE_LOW, _STANCE_SPAN = 0.3, 0.3
+_TASK_DAMPING = 0.1  # of units that the task already names, in the flow
+
+Bag = Mapping[str, float]
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The content of one run, as far as its players go."""
+
+    transcript: Transcript
+    provenance: Provenance
+    config: CreditConfig
+
+    @cached_property
+    def players(self) -> list[int]:
+        """Positions of the players, ascending."""
+        return np.flatnonzero(self.provenance.players).tolist()
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Text of every message, long ones at both ends only; "" for messages that are neither players nor inputs."""
+        relevant = self.provenance.players | self.provenance.inputs
+        half = self.config.max_characters // 2
+        texts = (message.text if relevant[m] else "" for m, message in enumerate(self.transcript.messages))
+        return [text if len(text) <= 2 * half else f"{text[:half]}\n{text[-half:]}" for text in texts]
+
+    @cached_property
+    def units(self) -> list[list[str]]:
+        """Units of every message, in order."""
+        return [[unit for unit, _ in units] for units in self._classified]
+
+    @cached_property
+    def rank(self) -> Mapping[str, int]:
+        """Class of every unit: the firmest it has anywhere, so that a name at the start of a sentence stays a name."""
+        rank: dict[str, int] = {}
+        for units in self._classified:
+            for unit, kind in units:
+                if kind > rank.get(unit, -1):
+                    rank[unit] = kind
+        return rank
+
+    @cached_property
+    def _classified(self) -> list[list[Unit]]:
+        return [self.config.language.units(text) for text in self.texts]
+
+    @cached_property
+    def task_units(self) -> frozenset[str]:
+        """Units that the task or the run's other inputs name."""
+        given = {unit for unit, _ in self.config.language.units(self.transcript.trajectory.task or "")}
+        for position in np.flatnonzero(self.provenance.inputs):
+            given.update(self.units[position])
+        return frozenset(given)
+
+    @cached_property
+    def states(self) -> NDArray[np.bool_]:
+        """Messages that state something: players, less terminators, shape (M,)."""
+        states = self.provenance.players.copy()
+        for m in self.players:
+            text = self.texts[m].strip()
+            states[m] = not (len(text) < 200 and self.config.language.terminator.search(text))
+        return states
+
+    def conclusion(self, position: int, weights: Sequence[float] = _FIRM) -> Bag:
+        """C_m(u): units weighted by class and by .5 to the rank from the end of the message within the class."""
+        bag: dict[str, float] = {}
+        ranks = [0, 0, 0]
+        for unit in reversed(self.units[position]):
+            kind = self.rank[unit]
+            if weights[kind] and ranks[kind] < _MAX_RANK:
+                bag.setdefault(unit, weights[kind] * _UNIT_DECAY ** ranks[kind])
+            ranks[kind] += 1
+        return bag
+
+    def anchor(self, weights: Sequence[float] = _FIRM) -> Bag:
+        """A: the run's conclusion, from the last six stating messages, newest first; sums to 1, or is empty."""
+        anchor: dict[str, float] = {}
+        newest = [m for m in reversed(self.players) if self.states[m] and self.units[m]][:_ANCHOR_MESSAGES]
+        weight = 1.0
+        for m in newest:
+            bag = self.conclusion(m, weights)
+            if not bag:
+                continue
+            scale = weight / sum(bag.values())
+            for unit, value in bag.items():
+                anchor[unit] = anchor.get(unit, 0.0) + scale * value
+            weight *= _ANCHOR_DECAY
+        total = sum(anchor.values())
+        return {unit: value / total for unit, value in anchor.items()} if total else {}
+
+    @cached_property
+    def stances(self) -> tuple[Vector, NDArray[np.bool_]]:
+        """Support s_m in [0, 1] for the run's conclusion, and who votes at all; both of shape (M,).
+
+        A message abstains without a unit of the class of the conclusion's top unit, and so does a write of state. Code
+        and tool calls take the stance of their result.
+        """
+        anchor = self.anchor()
+        stance, votes = np.zeros(len(self.texts)), np.zeros(len(self.texts), bool)
+        if not anchor:
+            return stance, votes
+        top = max(anchor.values())
+        kind = self.rank[next(unit for unit, value in anchor.items() if value == top)]
+        for m in self.players:
+            bag = self.conclusion(m)
+            if not bag or not self.states[m] or self._is_data(m):
+                continue
+            z = sum(value * anchor.get(unit, 0.0) for unit, value in bag.items()) / top / sum(bag.values())
+            stance[m] = min(max((z - _STANCE_LOW) / _STANCE_SPAN, 0.0), 1.0)
+            votes[m] = any(self.rank[unit] == kind for unit in self.units[m])
+        for m in self.players:
+            if not self._is_call(m):
+                continue
+            result = self.results.get(m)
+            if result is not None and self.provenance.players[result] and self.symptoms.get(result) is None:
+                stance[m], votes[m] = stance[result], votes[result]
+            elif not self.cues[m]:
+                votes[m] = False
+        return stance, votes
+
+    @cached_property
+    def cues(self) -> NDArray[np.bool_]:
+        """Messages that state a conclusion as such, or whose result does; shape (M,)."""
+        cues = np.array([bool(text and self.config.language.cue.search(text)) for text in self.texts], bool)
+        own = cues.copy()
+        for m in self.players:
+            result = self.results.get(m)
+            if self._is_call(m) and result is not None and self.symptoms.get(result) is None:
+                cues[m] = own[result]
+        return cues
+
+    @cached_property
+    def results(self) -> Mapping[int, int]:
+        """Message with the result of each message that called a tool or had its code run."""
+        return results_of(self.transcript.messages, self.transcript.kinds)
+
+    @cached_property
+    def symptoms(self) -> Mapping[int, str]:
+        """Error rule that each message shows, where one does."""
+        steps, language = self.transcript.steps, self.config.language
+        found: dict[int, str] = {}
+        for m in self.players:
+            message = self.transcript.messages[m]
+            step = steps.get(message.generated_by or self.transcript.step_of[m] or "")
+            rule = symptom_of(message, step, language)
+            if rule is not None:
+                found[m] = rule
+        return found
+
+    def _is_data(self, position: int) -> bool:
+        parts = self.transcript.messages[position].parts
+        return bool(parts) and all(isinstance(part, DataPart) for part in parts)
+
+    def _is_call(self, position: int) -> bool:
+        if self.transcript.kinds[position] in ("tool", "environment"):
+            return False
+        calls = any(isinstance(part, ToolCallPart) for part in self.transcript.messages[position].parts)
+        return calls or bool(self.config.language.code.search(self.texts[position]))
+
+    def flow(self) -> Vector | None:
+        """Share of each message in carrying the answer's units, shape (M,), sum 1; None: nobody carries any.
+
+        Each unit's weight goes to *all* its holders in equal parts: crediting the first only is wrong, since who
+        introduces a number is often not who vouches for it.
+        """
+        weight = {
+            unit: value * (_TASK_DAMPING if unit in self.task_units else 1.0)
+            for unit, value in self.anchor(_FULL).items()
+        }
+        holders: dict[str, int] = dict.fromkeys(weight, 0)
+        held = {m: sorted(weight.keys() & set(self.units[m])) for m in self.players}
+        for units in held.values():
+            for unit in units:
+                holders[unit] += 1
+        flow = np.zeros(len(self.texts))
+        for m, units in held.items():
+            flow[m] = sum(weight[unit] / holders[unit] for unit in units)
+        total = flow.sum()
+        return flow / total if total > 0 else None
+
+    def blame(self) -> Vector:
+        """Prior share of each message in a failure, shape (M,), sum 1: new things, said early, on assumptions.
+
+        Proportional to sqrt(1 + novelty) x (.25 for tools and orchestrators) x 1 / (1 + .1 index) x (1 + min(hedges, 3)
+        / 3) x (2 if its result, or the next message, shows a hard error).
+        """
+        language = self.config.language
+        blame = np.zeros(len(self.texts))
+        seen: set[str] = set(self.task_units)
+        for index, m in enumerate(self.players):
+            new = set(self.units[m]) - seen
+            seen |= new
+            following = self.results.get(m, self.players[index + 1] if index + 1 < len(self.players) else None)
+            blame[m] = (
+                (1.0 + len(new)) ** 0.5
+                * (0.25 if self.transcript.kinds[m] in ("tool", "environment", "orchestrator") else 1.0)
+                / (1.0 + 0.1 * index)
+                * (1.0 + min(len(language.hedge.findall(self.texts[m])), 3) / 3.0)
+                * (2.0 if following in self.symptoms else 1.0)
+            )
+        share: Vector = blame / blame.sum()
+        return share
