@@ -20,6 +20,7 @@ REDACTED = "__REDACTED__"
 """What OpenInference writes where content was hidden."""
 
 _MAX_DEPTH = 64
+_MAX_BITS = 4096  # Python refuses to print the decimal digits of much larger ones
 
 _repr = reprlib.Repr()  # survives a __repr__ that raises, and bounds the length
 _repr.maxother = _repr.maxstring = _repr.maxlong = 1000
@@ -100,8 +101,10 @@ def parse_json(value: Any) -> Any:
 
 def json_value(value: Any, *, _depth: int = 0) -> JsonValue:
     """Any value as JSON: tuples as lists, keys as strings, what JSON cannot express as its bounded `repr`."""
-    if value is None or type(value) in (bool, int):
-        return value  # type: ignore[no-any-return]
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value) if value.bit_length() <= _MAX_BITS else hex(value)
     if isinstance(value, str):
         return text(value)
     if isinstance(value, float) and math.isfinite(value):

@@ -1,0 +1,5 @@
+"""Credited runs to training data, and spans to files."""
+
+from credit_hooks_exporters.otlp_file import OTLPFileSpanExporter
+
+__all__ = ["OTLPFileSpanExporter"]

@@ -1,0 +1,20 @@
+"""Public laws and fixtures: prove your own adapter or exporter with one line. Needs no test framework."""
+
+from credit_hooks.testing.adapter_laws import ADAPTER_LAWS, LOG_ADAPTER_LAWS, check_adapter, check_log_adapter
+from credit_hooks.testing.exporter_laws import EXPORTER_LAWS, check_exporter
+from credit_hooks.testing.fixtures import FixedClock, FixedIds, sample_run, sample_spans, span_data, span_tree
+
+__all__ = [
+    "ADAPTER_LAWS",
+    "EXPORTER_LAWS",
+    "LOG_ADAPTER_LAWS",
+    "FixedClock",
+    "FixedIds",
+    "check_adapter",
+    "check_exporter",
+    "check_log_adapter",
+    "sample_run",
+    "sample_spans",
+    "span_data",
+    "span_tree",
+]
