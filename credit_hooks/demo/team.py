@@ -37,7 +37,7 @@ class Role(NamedTuple):
 
 
 _SOLVE = (
-    "Carry out the plan with the numbers of the problem. Use the calculator for every step, one call at a time. "
+    "Carry out the plan with the numbers of the problem, in one call of the calculator. "
     "End with: The answer is <number>."
 )
 
@@ -56,7 +56,7 @@ ROLES: tuple[Role, ...] = (
     Role("scribe", "You are scribe. Say the plan again in one sentence, without any number."),
     Role(
         "checker",
-        "You are checker. Compare the answers of the solvers. Recompute the last calculation behind each with the "
+        "You are checker. Compare the answers of the solvers. Recompute the calculation behind each with the "
         "calculator. Where more than one holds, prefer a whole number, then the one that used more of the numbers in "
         "the problem. End with: Final answer: <number>",
         calculates=True,

@@ -40,7 +40,7 @@ def test_sums_over_agents_are_the_sums_over_runs(pairs):
     runs = [credited(str(number), a + b, ada=a, bob=b) for number, (a, b) in enumerate(pairs)]
     rows = agent_credits(runs)
     assert sum(row.total for row in rows) == pytest.approx(sum(run.credit.total for run in runs), abs=1e-9)
-    assert [row.mean for row in credits] == sorted((row.mean for row in rows), reverse=True)
+    assert [row.mean for row in rows] == sorted((row.mean for row in rows), reverse=True)
 
 
 def test_a_row_says_mean_sum_and_first_errors_over_credited_runs_only():

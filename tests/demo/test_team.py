@@ -7,7 +7,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from credit_hooks.demo.calculator import calculator
 from credit_hooks.demo.model import ArithmeticChatModel
 from credit_hooks.demo.outcome import final_number
-from credit_hooks.demo.problems import PROBLEMS
+from credit_hooks.demo.problems import PROBLEMS, Problem
 from credit_hooks.demo.team import ROLES, build_team
 
 BY_ID = {problem.id: problem for problem in PROBLEMS}
@@ -46,7 +46,7 @@ def test_the_hasty_solver_is_wrong_where_the_problem_has_a_percentage_and_only_t
 
 def test_the_team_mostly_succeeds_and_sometimes_follows_the_hasty_solver(runs):
     failed = [p.id for p in PROBLEMS if final_number(runs[p.id][-1].text) != pytest.approx(p.answer)]
-    assert failed == ["meal", "bicycle", "wages", "fence", "savings"]
+    assert failed == ["meal", "stationery", "bicycle", "wages", "fence", "savings"]
     for problem_id in failed:
         assert "I follow hasty" in runs[problem_id][-1].text
 
@@ -97,6 +97,23 @@ def test_the_model_believes_what_the_calculator_returned():
     first = chat(ArithmeticChatModel(), CAREFUL, PROBLEM, plan).model_copy(update={"name": "careful"})
     result = ToolMessage("777", tool_call_id=first.tool_calls[0]["id"])
     assert chat(ArithmeticChatModel(), CAREFUL, PROBLEM, plan, first, result).text.endswith("The answer is 777.")
+    refusal = ToolMessage("12 is no answer", tool_call_id=first.tool_calls[0]["id"], status="error")
+    assert "no conclusion" in chat(ArithmeticChatModel(), CAREFUL, PROBLEM, plan, first, refusal).text
+
+
+def test_a_checker_follows_nobody_whose_answer_does_not_hold():
+    messages = run(BY_ID["jacket"])
+    claims = [m.model_copy(update={"content": "The answer is 41."}) if m.name == "careful" else m for m in messages]
+    checker = SystemMessage(next(role.instructions for role in ROLES if role.name == "checker"))
+    assert ArithmeticChatModel().invoke([checker, *claims[:-1]]).text.endswith("I follow hasty. Final answer: 20")
+
+
+def test_a_problem_that_is_not_bundled_goes_the_same_way():
+    text = "A drum costs 90 dollars. It is sold at 30% off. Ravi pays with a 70 dollar note. How much change is due?"
+    messages = run(Problem("drum", text, 7))
+    assert final_number(said(messages, "careful")[-1]) == 7
+    assert final_number(said(messages, "hasty")[-1]) == -20
+    assert final_number(messages[-1].text) == 7
 
 
 @pytest.mark.parametrize(
@@ -105,7 +122,9 @@ def test_the_model_believes_what_the_calculator_returned():
         ([PROBLEM], "I was not told what to do."),
         ([CAREFUL, PROBLEM], "I have no plan to carry out."),
         ([CAREFUL, PROBLEM, AIMessage("- a = b * c\nWhat is asked: a")], "which the problem does not state"),
-        ([CAREFUL, PROBLEM, AIMessage("- a = note * note\nWhat is asked: z")], "I would need a calculator"),
+        ([CAREFUL, PROBLEM, AIMessage("- a = note * note\nWhat is asked: z")], "never works out the z"),
+        ([CAREFUL, PROBLEM, AIMessage("- a = note * note\nWhat is asked: a")], "I would need a calculator"),
+        ([CAREFUL, PROBLEM, AIMessage("- a = " + "note * " * 60 + "note\nWhat is asked: a")], "too long"),
         ([SystemMessage("You are p. Write a plan."), HumanMessage("Why?")], "I cannot read this problem."),
         ([SystemMessage("You are c. Compare the answers."), PROBLEM], "Nobody gave an answer."),
     ],
