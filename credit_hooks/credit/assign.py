@@ -74,7 +74,7 @@ def assign_credit(trajectory: Trajectory, config: CreditConfig = _DEFAULT) -> Cr
         first_error=None if case is None else _first_error(transcript, case),
         evidence=shares.evidence,
         conviction=shares.conviction,
-        low_evidence=shares.evidence is not None and shares.evidence < config.low_evidence,
+        low_evidence=shares.low_evidence or (shares.evidence is not None and shares.evidence < config.low_evidence),
         notes=(*notes, *provenance.notes, *_duplicates(transcript), *shares.notes),
     )
 
@@ -106,7 +106,7 @@ def _shares(problem: Problem) -> Shares:
     if method in ("auto", "reader_vote") and not any(map(problem.transcript.has_voice, problem.evidence.players)):
         found = path_mass_shares(problem)
         note = "no message that can have contributed states anything in words: provenance alone decides"
-        return Shares(found.share, f"provenance_only.{found.method}", notes=(note, *found.notes))
+        return Shares(found.share, f"provenance_only.{found.method}", low_evidence=True, notes=(note, *found.notes))
     return _METHODS["reader_vote" if method == "auto" else method](problem)
 
 
@@ -120,10 +120,11 @@ def _agents(transcript: Transcript, rewards: Vector) -> dict[str, float]:
 
 def _rewards(transcript: Transcript, rewards: Vector) -> tuple[Reward, ...]:
     """Rewards in the trajectory's own order."""
-    of = {id(message): float(reward) for message, reward in zip(transcript.messages, rewards, strict=True)}
+    values = np.zeros(len(rewards))
+    values[list(transcript.listed)] = rewards
     return tuple(
-        Reward(message_id=message.id, actor_id=message.actor_id, reward=of[id(message)])
-        for message in transcript.trajectory.messages
+        Reward(message_id=message.id, actor_id=message.actor_id, reward=reward)
+        for message, reward in zip(transcript.trajectory.messages, values.tolist(), strict=True)
     )
 
 
@@ -139,7 +140,7 @@ def _failure_case(problem: Problem) -> FailureCase | None:
     evidence = problem.evidence
     if not evidence.symptoms and not any(map(problem.transcript.has_voice, evidence.players)):
         return None
-    return FailureCase(evidence.blame(), problem.transcript.author, evidence.symptoms, evidence.results)
+    return FailureCase(evidence.blame, problem.transcript.author, evidence.symptoms, evidence.results)
 
 
 def _first_error(transcript: Transcript, case: FailureCase) -> FirstError:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from credit_hooks.credit.config import CreditConfig
 from credit_hooks.credit.provenance import Provenance
 from credit_hooks.credit.transcript import Transcript
-from credit_hooks.failure.symptoms import results_of, symptom_of
-from credit_hooks.language import Unit
+from credit_hooks.failure.symptoms import FAILED_STEP, results_of, symptom_of
+from credit_hooks.language import WORD, Unit
 from credit_hooks.trajectory import DataPart, ToolCallPart
 
 __all__ = ["Evidence"]
@@ -140,10 +140,10 @@ class Evidence:
             stance[m] = min(max((z - _STANCE_LOW) / _STANCE_SPAN, 0.0), 1.0)
             votes[m] = any(self.rank[unit] == kind for unit in self.units[m])
         for m in self.players:
-            if not self._is_call(m):
+            if not self.calls[m]:
                 continue
-            result = self.results.get(m)
-            if result is not None and self.provenance.players[result] and self.symptoms.get(result) is None:
+            result = self._clean_result(m)
+            if result is not None:
                 stance[m], votes[m] = stance[result], votes[result]
             elif not self.cues[m]:
                 votes[m] = False
@@ -152,42 +152,61 @@ class Evidence:
     @cached_property
     def cues(self) -> NDArray[np.bool_]:
         """Messages that state a conclusion as such, or whose result does; shape (M,)."""
-        cues = np.array([bool(text and self.config.language.cue.search(text)) for text in self.texts], bool)
-        own = cues.copy()
+        own = np.array([bool(text and self.config.language.cue.search(text)) for text in self.texts], bool)
+        cues = own.copy()
         for m in self.players:
-            result = self.results.get(m)
-            if self._is_call(m) and result is not None and self.symptoms.get(result) is None:
+            result = self._clean_result(m) if self.calls[m] else None
+            if result is not None:
                 cues[m] = own[result]
         return cues
 
     @cached_property
-    def results(self) -> Mapping[int, int]:
-        """Message with the result of each message that called a tool or had its code run."""
+    def calls(self) -> NDArray[np.bool_]:
+        """Messages that have something run: a tool call, or code for an executor; shape (M,)."""
+        calls = np.zeros(len(self.texts), bool)
+        for m in self.players:
+            if self.transcript.kinds[m] not in ("tool", "environment"):
+                parts = self.transcript.messages[m].parts
+                code = self.config.language.code.search(self.texts[m]) is not None
+                calls[m] = code or any(isinstance(part, ToolCallPart) for part in parts)
+        return calls
+
+    @cached_property
+    def results(self) -> Mapping[int, tuple[int, ...]]:
+        """Messages with the results of each message that called a tool or had its code run."""
         return results_of(self.transcript.messages, self.transcript.kinds)
+
+    def _clean_result(self, position: int) -> int | None:
+        """The last result that counts and shows no hard error."""
+        players = self.provenance.players
+        clean = (r for r in reversed(self.results.get(position, ())) if players[r] and r not in self.symptoms)
+        return next(clean, None)
 
     @cached_property
     def symptoms(self) -> Mapping[int, str]:
-        """Error rule that each message shows, where one does."""
+        """Error rule that each message shows, where one does.
+
+        A step that failed without a word shows in the last message that was new to it.
+        """
         steps, language = self.transcript.steps, self.config.language
         found: dict[int, str] = {}
         for m in self.players:
             message = self.transcript.messages[m]
             step = steps.get(message.generated_by or self.transcript.step_of[m] or "")
-            rule = symptom_of(message, step, language)
-            if rule is not None:
+            if (rule := symptom_of(message, step, language)) is not None:
                 found[m] = rule
+        wrote = set(self.transcript.step_of)
+        for step_id in sorted(steps.keys() - wrote):
+            new = [self.transcript.at[m] for m in steps[step_id].reads.new if m in self.transcript.at]
+            if steps[step_id].status == "error" and new and self.provenance.players[new[-1]]:
+                found.setdefault(new[-1], FAILED_STEP)
         return found
 
     def _is_data(self, position: int) -> bool:
         parts = self.transcript.messages[position].parts
         return bool(parts) and all(isinstance(part, DataPart) for part in parts)
 
-    def _is_call(self, position: int) -> bool:
-        if self.transcript.kinds[position] in ("tool", "environment"):
-            return False
-        calls = any(isinstance(part, ToolCallPart) for part in self.transcript.messages[position].parts)
-        return calls or bool(self.config.language.code.search(self.texts[position]))
-
+    @cached_property
     def flow(self) -> Vector | None:
         """Share of each message in carrying the answer's units, shape (M,), sum 1; None: nobody carries any.
 
@@ -209,25 +228,27 @@ class Evidence:
         total = flow.sum()
         return flow / total if total > 0 else None
 
+    @cached_property
     def blame(self) -> Vector:
         """Prior share of each message in a failure, shape (M,), sum 1: new things, said early, on assumptions.
 
-        Proportional to sqrt(1 + novelty) x (.25 for tools and orchestrators) x 1 / (1 + .1 index) x (1 + min(hedges, 3)
+        Novelty counts the numbers and entities that no player said before and the inputs did not name. Proportional to
+        sqrt(1 + novelty) x (.25 for tools and orchestrators) x 1 / (1 + .1 index) x (1 + min(hedges, 3)
         / 3) x (2 if its result, or the next message, shows a hard error).
         """
         language = self.config.language
         blame = np.zeros(len(self.texts))
         seen: set[str] = set(self.task_units)
         for index, m in enumerate(self.players):
-            new = set(self.units[m]) - seen
+            new = {unit for unit in self.units[m] if self.rank[unit] > WORD} - seen
             seen |= new
-            following = self.results.get(m, self.players[index + 1] if index + 1 < len(self.players) else None)
+            following = self.results.get(m) or self.players[index + 1 : index + 2]
             blame[m] = (
                 (1.0 + len(new)) ** 0.5
                 * (0.25 if self.transcript.kinds[m] in ("tool", "environment", "orchestrator") else 1.0)
                 / (1.0 + 0.1 * index)
                 * (1.0 + min(len(language.hedge.findall(self.texts[m])), 3) / 3.0)
-                * (2.0 if following in self.symptoms else 1.0)
+                * (2.0 if any(after in self.symptoms for after in following) else 1.0)
             )
         share: Vector = blame / blame.sum()
         return share

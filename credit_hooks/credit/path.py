@@ -38,7 +38,7 @@ class PathGame:
     """What each node brings by itself, shape (K,); 0 for relays."""
     sources: Sequence[Sequence[int]]
     """Nodes read by each node; all of them come earlier."""
-    weights: Sequence[Vector]
+    weights: Sequence[Sequence[float]]
     """Weight of each source, parallel to `sources`."""
     is_move: NDArray[np.bool_]
     """False for relays, shape (K,)."""
@@ -54,7 +54,7 @@ class PathGame:
 def path_value(game: PathGame, present: NDArray[np.bool_]) -> float:
     """Value v when only the moves in `present` (shape (K,)) were made."""
     _, y = _forward(game, np.where(game.is_move, present, True).astype(np.float64)[:, None])
-    return float(game.sinks @ y[:, 0])
+    return float(game.sinks @ np.array([row[0] for row in y]))
 
 
 def path_shapley(game: PathGame, *, max_nodes: int | None = None) -> Vector:
@@ -158,15 +158,19 @@ def reachability_table(
     return table
 
 
-def _forward(game: PathGame, x: Vector) -> tuple[Vector, Vector]:
-    """What each node has to pass on (z) and passes on (y = x z), shape (K, Q)."""
-    z = np.repeat(game.own[:, None], x.shape[1], axis=1)
-    y = np.empty_like(z)
+def _forward(game: PathGame, x: Vector) -> tuple[list[Vector], list[Vector]]:
+    """What each node has to pass on (z) and passes on (y = x z), K rows of shape (Q,)."""
+    y: list[Vector] = []
+    z: list[Vector] = []
+    own = game.own.tolist()
+    moves = game.is_move.tolist()
+    # Rows as a list and weights as floats: indexing the arrays in this loop would take twice as long.
     for node, read in enumerate(game.sources):
-        weights = game.weights[node]
-        for j, source in enumerate(read):
-            z[node] += weights[j] * y[source]
-        np.multiply(x[node], z[node], out=y[node])
+        incoming = np.full(x.shape[1], own[node])
+        for source, weight in zip(read, game.weights[node], strict=True):
+            incoming += y[source] if weight == 1.0 else weight * y[source]
+        z.append(incoming)
+        y.append(x[node] * incoming if moves[node] else incoming)
     return z, y
 
 
@@ -174,14 +178,15 @@ def _slopes(game: PathGame, x: Vector) -> Vector:
     """dv/dx_k at every column of x, shape (K, Q): one forward and one backward pass."""
     z, _ = _forward(game, x)
     flow = np.repeat(game.sinks[:, None], x.shape[1], axis=1)
+    rows, moves = list(flow), game.is_move.tolist()
     for node in range(len(game.sources) - 1, -1, -1):
         read = game.sources[node]
         if read:
-            passed = flow[node] * x[node]
-            weights = game.weights[node]
-            for j, source in enumerate(read):
-                flow[source] += weights[j] * passed
-    flow *= z
+            passed = rows[node] * x[node] if moves[node] else rows[node]
+            for source, weight in zip(read, game.weights[node], strict=True):
+                rows[source] += passed if weight == 1.0 else weight * passed
+    for row, incoming in zip(rows, z, strict=True):
+        row *= incoming
     return flow
 
 

@@ -44,7 +44,7 @@ class Provenance:
         """Build the graph and find the players. O(messages + steps + new and dropped reads)."""
         graph = _Builder(transcript, relation)
         inputs = _inputs(transcript, graph)
-        targets = _targets(transcript)
+        targets = _targets(transcript, inputs)
         order, sources, cycles = _cone(graph.sources, targets)
         ancestors = np.zeros(len(transcript.messages), bool)
         ancestors[[node for node in order if node < ancestors.size]] = True
@@ -168,16 +168,19 @@ def _inputs(transcript: Transcript, graph: _Builder) -> NDArray[np.bool_]:
     return result
 
 
-def _targets(transcript: Transcript) -> tuple[int, ...]:
-    """Messages that carry the answer. Without a stated one: all that the step of the last message wrote.
+def _targets(transcript: Transcript, inputs: NDArray[np.bool_]) -> tuple[int, ...]:
+    """Messages that carry the answer. Without a stated one: all that the step of the last contribution wrote.
 
     A run that crashed has no answer: there the work ended in what was new to the steps that failed, too.
     """
-    trajectory, last = transcript.trajectory, len(transcript.messages) - 1
+    trajectory = transcript.trajectory
     if trajectory.answer_id is not None and trajectory.answer_id in transcript.at:
         return (transcript.at[trajectory.answer_id],)
+    own = [m for m in range(len(transcript.messages)) if not transcript.is_duplicate(m)]
+    contributed = [m for m in own if not inputs[m]] or own
+    last = contributed[-1]
     step_id = transcript.step_of[last]
-    targets = {last} | {p for p in range(last) if step_id is not None and transcript.step_of[p] == step_id}
+    targets = {m for m in contributed if m == last or (step_id is not None and transcript.step_of[m] == step_id)}
     if trajectory.status == "error":
         failed = (step for step in transcript.steps.values() if step.status == "error")
         targets |= {transcript.at[m] for step in failed for m in step.reads.new if m in transcript.at}

@@ -50,6 +50,8 @@ class Shares:
     """w. None: the method does not use content."""
     conviction: float | None = None
     """v(N). None: as for `evidence`."""
+    low_evidence: bool = False
+    """Whether content was asked for and said nothing."""
     notes: tuple[str, ...] = ()
 
 
@@ -60,10 +62,10 @@ def reader_vote_shares(problem: Problem) -> Shares:
     stance, _ = evidence.stances
     author = problem.transcript.author
     phi = reader_vote_owen(votes, stance, author) if config.level == "owen" else reader_vote_shapley(votes, stance)
-    flow = evidence.flow()
+    flow = evidence.flow
     notes: tuple[str, ...] = ()
     if problem.failed:
-        blame = evidence.blame()
+        blame = evidence.blame
         mix = 0.0 if flow is None else _BLAME_MIX * w
         base = blame if flow is None else (1.0 - mix) * blame + mix * flow
     elif flow is not None:
@@ -72,7 +74,7 @@ def reader_vote_shares(problem: Problem) -> Shares:
         base = path_mass_shares(problem).share
         notes = ("no message carries a unit of the answer: shares come from provenance",)
     share = w * phi + (1.0 - w * phi.sum()) * base
-    return Shares(share, f"reader_vote.{config.level}", w, reader_vote_value(votes, stance), notes)
+    return Shares(share, f"reader_vote.{config.level}", w, reader_vote_value(votes, stance), notes=notes)
 
 
 def _votes(problem: Problem) -> tuple[Vector, float]:
@@ -118,7 +120,7 @@ def path_mass_shares(problem: Problem) -> Shares:
 def reachability_shares(problem: Problem) -> Shares:
     """Exact agent Shapley values of reachability, shared among the messages of an agent by their path mass."""
     game, of = _path_game(problem)
-    author = problem.transcript.author
+    author, provenance = problem.transcript.author, problem.provenance
     agents = sorted({int(author[position]) for position in of if position >= 0})
     mass = path_mass_shares(problem)
     if len(agents) > _REACHABILITY_AGENTS:
@@ -130,8 +132,10 @@ def reachability_shares(problem: Problem) -> Shares:
     values = shapley(reachability_table(game.sources, player, sinks, len(agents)))
     share = mass.share.copy()
     for agent, value in zip(agents, values, strict=True):
-        mine = author == agent
-        share[mine] *= value / share[mine].sum()
+        mine = provenance.players & (author == agent)
+        part = share[mine].sum()
+        # At the far end of a very long chain the path mass of an agent may be too small for a float.
+        share[mine] = value * (share[mine] / part if part > 0 else 1.0 / mine.sum())
     return Shares(share / share.sum(), "reachability.shapley", notes=mass.notes)
 
 
@@ -146,7 +150,7 @@ def _path_game(problem: Problem) -> tuple[PathGame, list[int]]:
     count: list[int] = []  # players' messages in a read set, with repetition
     of: list[int] = []
     sources: list[tuple[int, ...]] = []
-    weights: list[Vector] = []
+    weights: list[tuple[float, ...]] = []
     own: list[float] = []
     for node in provenance.order:
         is_message = node < messages
@@ -160,11 +164,11 @@ def _path_game(problem: Problem) -> tuple[PathGame, list[int]]:
         if is_message:
             sources.append(read if available else ())
             own.append(1.0 - _DAMPING if available else 1.0)
-            weights.append(np.full(len(sources[-1]), _DAMPING / max(available, 1)))
+            weights.append((_DAMPING / max(available, 1),) * len(sources[-1]))
         else:
             sources.append(read)
             own.append(0.0)
-            weights.append(np.ones(len(read)))
+            weights.append((1.0,) * len(read))
     targets = [node_of[target] for target in provenance.targets if target in node_of]
     sinks = np.zeros(len(of))
     sinks[targets] = 1.0 / len(targets) if targets else 0.0

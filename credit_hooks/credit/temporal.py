@@ -25,14 +25,12 @@ def turns_of(transcript: Transcript, provenance: Provenance) -> NDArray[np.intp]
     By overlap of the steps' times; where a time is missing, or a message was written outside any step, by the read
     sets: a message is in the turn after the latest turn it read from.
     """
-    intervals = _intervals(transcript)
-    if intervals is None:
-        levels = _levels(transcript, provenance)
-    else:
-        turn = _sweep(intervals)
-        levels = [turn[step_id] for step_id in transcript.step_of if step_id is not None]
-    _, turns = np.unique(np.asarray(levels, np.intp), return_inverse=True)
-    return turns.astype(np.intp).reshape(-1)
+    contributed = ~provenance.inputs
+    intervals = _intervals(transcript, contributed)
+    levels = _levels(transcript, provenance) if intervals is None else _sweep(transcript, intervals)
+    turns = np.zeros(len(levels), np.intp)  # inputs count to the first turn
+    _, turns[contributed] = np.unique(np.asarray(levels, np.intp)[contributed], return_inverse=True)
+    return turns
 
 
 def turn_matrix(
@@ -47,14 +45,15 @@ def turn_matrix(
     )
 
 
-def _intervals(transcript: Transcript) -> dict[str, tuple[int, int]] | None:
+def _intervals(transcript: Transcript, contributed: NDArray[np.bool_]) -> dict[str, tuple[int, int]] | None:
     """Start and end of every step that wrote a message; None if one is unknown.
 
     A step around other writing steps, such as a subgraph, counts by its end only, which is when it wrote; else it
     would tie all the turns inside it together.
     """
     writers: dict[str, Step] = {}
-    for step_id in transcript.step_of:
+    for position in np.flatnonzero(contributed):
+        step_id = transcript.step_of[position]
         if step_id is None:
             return None
         writers[step_id] = transcript.steps[step_id]
@@ -72,8 +71,8 @@ def _intervals(transcript: Transcript) -> dict[str, tuple[int, int]] | None:
     return intervals
 
 
-def _sweep(intervals: Mapping[str, tuple[int, int]]) -> dict[str, int]:
-    """Turn of each step: a new one begins where nothing that started before is still running."""
+def _sweep(transcript: Transcript, intervals: Mapping[str, tuple[int, int]]) -> Sequence[int]:
+    """Turn of each message: a new one begins where nothing that started before is still running."""
     turn: dict[str, int] = {}
     current, running_until, last_start = -1, -1, -1
     for step_id, (start, end) in sorted(intervals.items(), key=lambda item: (item[1], item[0])):
@@ -82,7 +81,7 @@ def _sweep(intervals: Mapping[str, tuple[int, int]]) -> dict[str, int]:
             running_until = end
         running_until, last_start = max(running_until, end), start
         turn[step_id] = current
-    return turn
+    return [turn.get(step_id or "", 0) for step_id in transcript.step_of]
 
 
 def _levels(transcript: Transcript, provenance: Provenance) -> Sequence[int]:

@@ -28,6 +28,8 @@ class Transcript:
     """The run."""
     messages: tuple[Message, ...]
     """Its messages by index, shape (M,)."""
+    listed: tuple[int, ...]
+    """Where the trajectory lists each of them, shape (M,)."""
     at: Mapping[str, int]
     """Position of each message id; the first of equal ids."""
     actors: tuple[str, ...]
@@ -44,7 +46,8 @@ class Transcript:
     @classmethod
     def of(cls, trajectory: Trajectory) -> Transcript:
         """Number a trajectory. Never raises for odd data: duplicate ids, unknown actors and missing steps are kept."""
-        messages = tuple(_sorted_messages(trajectory.messages))
+        listed = _canonical_order(trajectory.messages)
+        messages = tuple(trajectory.messages[place] for place in listed)
         at: dict[str, int] = {}
         number: dict[str, int] = {}
         for position, message in enumerate(messages):
@@ -61,6 +64,7 @@ class Transcript:
         return cls(
             trajectory=trajectory,
             messages=messages,
+            listed=listed,
             at=at,
             actors=tuple(number),
             author=np.array([number[message.actor_id] for message in messages], np.intp),
@@ -70,7 +74,7 @@ class Transcript:
         )
 
     def is_duplicate(self, position: int) -> bool:
-        """Whether an earlier message has the same id, so that nobody can have referred to this one."""
+        """Whether an earlier message has the same id, so that nothing can refer to this one."""
         return self.at[self.messages[position].id] != position
 
     def has_voice(self, position: int) -> bool:
@@ -80,13 +84,16 @@ class Transcript:
         )
 
 
-def _sorted_messages(messages: tuple[Message, ...]) -> list[Message]:
+def _canonical_order(messages: tuple[Message, ...]) -> tuple[int, ...]:
     count = Counter((message.index, message.id) for message in messages)
-    # The text of a message is only needed, and paid for, where index and id do not tell messages apart.
-    return sorted(
-        messages,
-        key=lambda m: (m.index, m.id, m.model_dump_json() if count[m.index, m.id] > 1 else ""),
-    )
+
+    def key(place: int) -> tuple[int, str, str]:
+        message = messages[place]
+        # The whole message is only needed, and paid for, where index and id do not tell messages apart.
+        ambiguous = count[message.index, message.id] > 1
+        return message.index, message.id, message.model_dump_json() if ambiguous else ""
+
+    return tuple(sorted(range(len(messages)), key=key))
 
 
 def _steps(steps: tuple[Step, ...]) -> dict[str, Step]:

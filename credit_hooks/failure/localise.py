@@ -35,8 +35,8 @@ class FailureCase:
     """Author of each message, shape (M,)."""
     symptoms: Mapping[int, str]
     """Rule of the hard error that shows in a message."""
-    results: Mapping[int, int]
-    """Message with what came of each message that had something run."""
+    results: Mapping[int, tuple[int, ...]]
+    """Messages with what came of each message that had something run."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def expected_step_potential(probability: Vector, turn: NDArray[np.intp], *, outc
 
 def _caused(case: FailureCase) -> list[tuple[int, int]]:
     """(cause, symptom) pairs, by symptom."""
-    caller = {result: call for call, result in case.results.items()}
+    caller = {result: call for call, results in case.results.items() for result in results}
     pairs = ((caller.get(symptom, symptom), symptom) for symptom in sorted(case.symptoms))
     return [(cause, symptom) for cause, symptom in pairs if case.prior[cause] > 0]
 
@@ -117,6 +117,6 @@ def _caused(case: FailureCase) -> list[tuple[int, int]]:
 def _repaired(case: FailureCase, cause: int) -> bool:
     """Whether the same author later had something run that showed no symptom."""
     return any(
-        call > cause and case.author[call] == case.author[cause] and result not in case.symptoms
-        for call, result in case.results.items()
+        call > cause and case.author[call] == case.author[cause] and not case.symptoms.keys() & set(results)
+        for call, results in case.results.items()
     )

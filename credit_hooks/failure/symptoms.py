@@ -35,28 +35,28 @@ def symptom_of(message: Message, step: Step | None, language: Language) -> str |
     return FAILED_STEP if step is not None and step.kind == "tool" and step.status == "error" else None
 
 
-def results_of(messages: Sequence[Message], kinds: Sequence[ActorKind]) -> Mapping[int, int]:
-    """For every message that had something run, the message with what came of it; the last one of several.
+def results_of(messages: Sequence[Message], kinds: Sequence[ActorKind]) -> Mapping[int, tuple[int, ...]]:
+    """For every message that had something run, the messages with what came of it.
 
     Args:
         messages: The messages, in order.
         kinds: Kind of each message's author.
 
     Returns:
-        Position of the result by position of the call. A result belongs to the message with its call id; without ids,
+        Positions of the results by position of the call. A result belongs to the message with its call id; without ids,
         a message of a tool or environment answers the message right before it.
     """
     tools = [kind in ("tool", "environment") for kind in kinds]
     caller: dict[str, int] = {}
-    result: dict[int, int] = {}
+    results: dict[int, dict[int, None]] = {}
     for position, message in enumerate(messages):
         answered = [part.id for part in message.parts if isinstance(part, ToolResultPart) and part.id in caller]
         for call_id in answered:
             if call_id is not None:
-                result[caller[call_id]] = position
+                results.setdefault(caller[call_id], {})[position] = None
         if tools[position] and not answered and position and not tools[position - 1]:
-            result[position - 1] = position
+            results.setdefault(position - 1, {})[position] = None
         for part in message.parts:
             if isinstance(part, ToolCallPart) and part.id is not None:
                 caller[part.id] = position
-    return result
+    return {call: tuple(of_call) for call, of_call in results.items()}
