@@ -132,15 +132,18 @@
   }
 
   function drawLanes(place) {
-    const upright = place.width >= 70 || lanes.every((lane) => [...lane.name].length * 7.2 <= place.width), tall = upright ? 34 : 100;
-    const head = shape("svg", { height: tall });
-    lanes.forEach((lane, at) => {
-      const x = place.margin + (at + 0.5) * place.width, text = shorten(lane.name, upright ? Math.floor(place.width / 7.2) : 13);
-      const label = upright ? { x, y: 21, "text-anchor": "middle" } : { transform: `translate(${x + 4} ${tall - 8}) rotate(-90)` };
-      head.append(shape("text", label, text));
-      head.lastChild.append(shape("title", {}, lane.name));
+    const head = shape("svg", { height: 0 });
+    byId("lanes").replaceChildren(head); // in the page first: only there text has a length
+    const labels = lanes.map((lane) => head.appendChild(shape("text", {}, lane.name)));
+    const upright = labels.every((label) => label.getComputedTextLength() <= place.width - 6), tall = upright ? 34 : 112;
+    head.setAttribute("height", tall);
+    labels.forEach((label, at) => {
+      const x = place.margin + (at + 0.5) * place.width, name = lanes[at].name, room = tall - 18;
+      const where = upright ? { x, y: 21, "text-anchor": "middle" } : { transform: `translate(${x + 4} ${tall - 8}) rotate(-90)` };
+      for (const [key, value] of Object.entries(where)) label.setAttribute(key, value);
+      for (let size = 24; !upright && size > 3 && label.getComputedTextLength() > room; size--) label.textContent = shorten(name, size);
+      label.append(shape("title", {}, name));
     });
-    byId("lanes").replaceChildren(head);
   }
 
   function draw() {

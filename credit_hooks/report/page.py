@@ -50,7 +50,7 @@ def _headline(run: CreditedRun, data: Data) -> dict[str, Any]:
     largest = max((abs(value) for value in credit.agents.values()), default=0.0)
     ranked = sorted(data["agents"], key=lambda agent: (agent["credit"] is None, -(agent["credit"] or 0.0)))
     return {
-        "name": first_line(trajectory.name or trajectory.id, 120) or "run",
+        "name": first_line(trajectory.name or _task(trajectory) or "", 100) or printable(trajectory.id) or "run",
         "run_id": printable(trajectory.id),
         "framework": printable(trajectory.framework or ""),
         "status": trajectory.status,
