@@ -11,13 +11,14 @@ RUN ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
-PIP_INSTALL := $(BIN)/python -m pip install --quiet
+# Twice quiet: errors are shown, warnings about the machine's own index settings are not.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet
 
 PACKAGES := credit_hooks adapters/credit_hooks_adapters exporters/credit_hooks_exporters
 TYPED := $(PACKAGES) tests/typing
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench report clean
+.PHONY: help demo test browser check format bench report clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +29,9 @@ demo: $(VENV)/.demo ## run a team of agents on 20 word problems and show who ear
 
 test: $(VENV)/.test ## run the whole test suite
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+browser: $(VENV)/.browser ## look at the report in a real browser: needs chromium and chromedriver
+	$(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)
 
 check: $(VENV)/.check ## format, lint, types, layers, then the fast tests
 	$(BIN)/ruff format --check .
@@ -72,6 +76,11 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.pip
 $(VENV)/.check: pyproject.toml $(VENV)/.test
 	@echo "installing the checkers"
 	@$(PIP_INSTALL) --group check
+	@touch $@
+
+$(VENV)/.browser: pyproject.toml $(VENV)/.test
+	@echo "installing what drives a browser"
+	@$(PIP_INSTALL) --group browser
 	@touch $@
 
 $(VENV)/.bench: pyproject.toml $(VENV)/.test

@@ -13,7 +13,7 @@ from credit_hooks.rewards import CreditedRun
 
 __all__ = ["AgentCredit", "agent_credits", "credit_table", "most_instructive"]
 
-_HALF_BAR = 12
+_HALF_BAR = 7
 """Width of either side of a bar, in characters."""
 
 
@@ -70,15 +70,16 @@ def credit_table(runs: Sequence[CreditedRun]) -> Table:
     rows = agent_credits(runs)
     largest = max((abs(row.mean) for row in rows), default=0.0)
     table = Table(box=box.SIMPLE_HEAD, title=f"Credit over {len(runs)} runs", title_justify="left", title_style="bold")
-    table.add_column("agent")
+    table.add_column("agent", no_wrap=True)
     table.add_column("credit per run", justify="center", no_wrap=True)
-    for heading in ("mean", "in successes", "in failures", "sum", "first errors"):
-        table.add_column(heading, justify="right")
+    for heading in ("mean", "solved", "failed", "sum"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("first\nerrors", justify="right")
     for row in rows:
         if row.kind not in ("agent", "unknown") and row.total == 0.0:
             continue  # whoever asked, and tools that only did as they were told
         figures = (_signed(value) for value in (row.mean, row.in_successes, row.in_failures, row.total))
-        name = row.name if row.kind == "agent" else f"{row.name} ({row.kind})"
+        name = Text(row.name, style="" if row.kind == "agent" else "dim")
         table.add_row(name, _bar(row.mean, largest), *figures, str(row.first_errors or ""))
     return table
 
