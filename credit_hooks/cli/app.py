@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from credit_hooks.cli.screen import plain, progress_screen, screen, set_colour
 from credit_hooks.cli.tables import run_view, runs_table
@@ -155,17 +155,10 @@ def score(
 
     read = _load("credit_hooks_adapters", "reading logs", "adapters").read
     errors: list[TrajectoryError] = []
+    trajectories = read(paths, dialect, on_error=errors.append)
     tally = Tally()
-    progress = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.completed} runs"),
-        TimeElapsedColumn(),
-        console=progress_screen(),
-        transient=True,
-    )
-    with RunStore(store) as opened, progress:
-        task = progress.add_task("score", total=None)
-        trajectories = read(paths, dialect, on_error=errors.append)
+    with RunStore(store) as opened, _progress() as progress:
+        task = progress.add_task("score", total=None)  # how many runs the files hold shows only at their end
         for found in credited(trajectories, CreditConfig(baseline=baseline), opened.put):
             tally.add(found)
             progress.advance(task)
@@ -207,6 +200,12 @@ def demo(
     """Run a small team on word problems and show who earned what."""
     run_demo = _load("credit_hooks.demo.run", "the demo", "demo").run_demo
     run_demo(model, store, report_path, Console(no_color=screen().no_color))
+
+
+def _progress() -> Progress:
+    console = progress_screen()
+    columns = (BarColumn(), TextColumn("{task.completed} runs"), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _get(store: Path, run_id: str | None) -> CreditedRun:

@@ -70,8 +70,8 @@
   function makeRow(at) {
     const message = messages[at];
     const button = html("button", { type: "button", class: "row", "aria-label": describe(at), "data-at": at, tabindex: -1 },
-      html("span", { class: "head" }, html("span", { class: "index" }, "#" + message.index), html("bdi", { class: "who" }, name(message)), ...chips(at)),
-      html("span", { class: "line", dir: "auto" }, message.line),
+      html("span", { class: "head" }, html("span", { class: "index" }, "#" + message.index), html("bdi", { class: "who" }, name(message))),
+      html("span", { class: "line", dir: "auto" }, ...chips(at), message.line),
       bar(message.reward),
       html("span", { class: "value number " + sign(message.reward) }, message.signed));
     return html("li", {}, button);
