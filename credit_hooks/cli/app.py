@@ -135,7 +135,7 @@ def report(
     found = _get(store, run_id)
     page = render(found)
     if str(output) == "-":
-        sys.stdout.write(page)
+        sys.stdout.buffer.write(page.encode())
         return
     output.write_text(page, encoding="utf-8")
     screen().print(plain(f"wrote {output} ({len(page.encode()) / 1000:.0f} kB) for run {found.trajectory.id}"))

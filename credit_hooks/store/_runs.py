@@ -49,6 +49,7 @@ class RunStore:
         self._lock = threading.RLock()
         self._closed = False
         self._pid = -1
+        self._file: tuple[int, int] | None = None
         self._connection: sqlite3.Connection
         with self._session():
             pass
@@ -167,14 +168,21 @@ class RunStore:
                     f"the run store {self.path} is closed: open it again with RunStore({str(self.path)!r})"
                 )
             try:
+                if self._pid != -1 and _identity(self.path) != self._file:
+                    # Deleted or replaced behind our back: SQLite would go on writing where nobody can read.
+                    self._connection.close()
+                    self._pid = -1
                 if self._pid == -1:
-                    self._connection = open_file(self.path, self._read_only)
-                    self._pid = os.getpid()
-                    # Not at exit: the pipeline may still write from its own exit handler.
-                    weakref.finalize(self, _close, self._connection, self._pid).atexit = False
+                    self._open()
                 yield self._connection
             except (sqlite3.Error, OSError, UnicodeEncodeError) as error:
                 raise StoreError(explain(self.path, error)) from error
+
+    def _open(self) -> None:
+        self._connection = open_file(self.path, self._read_only)
+        self._pid, self._file = os.getpid(), _identity(self.path)
+        # Not at exit: the pipeline may still write from its own exit handler.
+        weakref.finalize(self, _close, self._connection, self._pid).atexit = False
 
     def _page(self, where: str, values: Sequence[object], before: int | None, size: int) -> Sequence[tuple[Any, ...]]:
         query = f"SELECT sequence, {', '.join(COLUMNS)} FROM runs WHERE {where}"  # noqa: S608 - `where` is ours
@@ -200,6 +208,14 @@ class RunStore:
                 f"run {run_id} in {self.path} cannot be read ({type(error).__name__}: {first}): "
                 "it is damaged, or was written by another version of credit-hooks"
             ) from error
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _close(connection: sqlite3.Connection, pid: int) -> None:

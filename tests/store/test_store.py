@@ -1,5 +1,6 @@
 """Laws of the run store: what is put comes back, once per id, whatever it holds and whoever writes beside it."""
 
+import gc
 import json
 import os
 import shutil
@@ -162,6 +163,27 @@ def test_a_newer_store_version_asks_for_an_upgrade(tmp_path):
     connection.close()
     with pytest.raises(StoreError, match="newer credit-hooks .*pip install --upgrade credit-hooks"):
         RunStore(path)
+
+
+@pytest.mark.parametrize("left_behind", [[], ["runs.db-wal", "runs.db-shm"]])
+def test_runs_after_the_file_was_deleted_are_kept_in_a_new_one(tmp_path, make_run, left_behind):
+    with RunStore(tmp_path / "runs.db") as store:
+        store.put(make_run("before"))
+        for path in tmp_path.iterdir():
+            if path.name not in left_behind:
+                path.unlink()
+        store.put(make_run("after"))
+        store.put(make_run("later"))
+    with RunStore(tmp_path / "runs.db") as store:
+        assert [run.trajectory.id for run in store] == ["after", "later"]
+
+
+def test_an_abandoned_store_closes_its_file_by_itself(tmp_path, make_run):
+    store = RunStore(tmp_path / "runs.db")
+    store.put(make_run())
+    del store
+    gc.collect()
+    assert [path.name for path in tmp_path.iterdir()] == ["runs.db"]
 
 
 def test_a_damaged_row_names_its_run_and_the_others_stay_readable(tmp_path, make_run):
