@@ -3,6 +3,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 FOREIGN = {
     "autogen", "autogen_agentchat", "autogen_core", "credit_hooks_adapters", "credit_hooks_exporters", "jinja2",
     "langchain", "langchain_core", "langgraph", "langsmith", "rich", "typer",
@@ -27,3 +29,15 @@ def test_the_core_loads_no_framework_and_nothing_optional():
 def test_the_test_above_would_notice():
     loaded = loaded_by(LIST_MODULES.replace("import credit_hooks;", "import credit_hooks, rich, langchain_core;"))
     assert loaded & FOREIGN >= {"rich", "langchain_core"}
+
+
+@pytest.mark.parametrize(
+    ("module", "needs", "extra"),
+    [("credit_hooks.langgraph", "langgraph", "langgraph"), ("credit_hooks.demo", "langchain", "demo")],
+)
+def test_a_room_without_its_extra_names_the_line_to_type(module, needs, extra):
+    code = f"import sys; sys.modules[{needs!r}] = None; import {module}"
+    result = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "MissingExtraError: " in result.stderr
+    assert f"pip install 'credit-hooks[{extra}]'" in result.stderr
