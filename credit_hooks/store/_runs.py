@@ -6,6 +6,7 @@ writers wait for their turn.
 
 from __future__ import annotations
 
+import atexit
 import difflib
 import os
 import sqlite3
@@ -28,6 +29,7 @@ __all__ = ["RunStore"]
 
 _PAGE: Final = 64
 _INHERITED: Final[list[sqlite3.Connection]] = []  # connections of the process we were forked from, never touched again
+_OPEN: Final[weakref.WeakSet[RunStore]] = weakref.WeakSet()
 
 
 class RunStore:
@@ -181,8 +183,18 @@ class RunStore:
     def _open(self) -> None:
         self._connection = open_file(self.path, self._read_only)
         self._pid, self._file = os.getpid(), _identity(self.path)
-        # Not at exit: the pipeline may still write from its own exit handler.
         weakref.finalize(self, _close, self._connection, self._pid).atexit = False
+        _OPEN.add(self)
+
+    def _rest(self) -> None:
+        """Close the connection until the store is used again."""
+        if self._lock.acquire(timeout=1.0):
+            try:
+                if self._pid == os.getpid():
+                    self._connection.close()
+                    self._pid = -1
+            finally:
+                self._lock.release()
 
     def _page(self, where: str, values: Sequence[object], before: int | None, size: int) -> Sequence[tuple[Any, ...]]:
         query = f"SELECT sequence, {', '.join(COLUMNS)} FROM runs WHERE {where}"  # noqa: S608 - `where` is ours
@@ -208,6 +220,14 @@ class RunStore:
                 f"run {run_id} in {self.path} cannot be read ({type(error).__name__}: {first}): "
                 "it is damaged, or was written by another version of credit-hooks"
             ) from error
+
+
+@atexit.register
+def _rest_all() -> None:
+    # One file that is complete is left behind, not one beside a log that somebody may forget to copy. Whoever still
+    # writes from a later exit handler opens it again.
+    for store in list(_OPEN):
+        store._rest()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

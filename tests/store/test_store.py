@@ -186,6 +186,32 @@ def test_an_abandoned_store_closes_its_file_by_itself(tmp_path, make_run):
     assert [path.name for path in tmp_path.iterdir()] == ["runs.db"]
 
 
+AT_EXIT = """
+import atexit, sys
+from credit_hooks.rewards import Credit, CreditedRun
+from credit_hooks.store import RunStore
+from credit_hooks.trajectory import Trajectory
+def put(run_id):
+    store.put(CreditedRun(trajectory=Trajectory(id=run_id), credit=Credit(trajectory_id=run_id)))
+store = RunStore(sys.argv[1])
+put("before")
+if sys.argv[2] == "late":
+    import credit_hooks.store._runs as runs
+    atexit.unregister(runs._rest_all)
+    atexit.register(put, "at exit")
+    atexit.register(runs._rest_all)  # runs first
+"""
+
+
+@pytest.mark.parametrize(("when", "left", "count"), [("early", {"runs.db"}, 1), ("late", None, 2)])
+def test_a_store_left_open_is_complete_in_one_file_and_exit_handlers_can_still_write(tmp_path, when, left, count):
+    done = run_python(AT_EXIT, tmp_path / "runs.db", when)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert left is None or {path.name for path in tmp_path.iterdir()} == left
+    with RunStore(tmp_path / "runs.db") as store:
+        assert len(store) == count
+
+
 def test_a_damaged_row_names_its_run_and_the_others_stay_readable(tmp_path, make_run):
     path = tmp_path / "runs.db"
     with RunStore(path) as store:
