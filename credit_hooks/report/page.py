@@ -12,7 +12,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from credit_hooks.report.content import Data, embedded, page_data
-from credit_hooks.report.text import first_line, printable, signed
+from credit_hooks.report.text import one_line, printable, signed
 from credit_hooks.rewards import Credit, CreditedRun
 from credit_hooks.trajectory import Trajectory
 
@@ -50,7 +50,7 @@ def _headline(run: CreditedRun, data: Data) -> dict[str, Any]:
     largest = max((abs(value) for value in credit.agents.values()), default=0.0)
     ranked = sorted(data["agents"], key=lambda agent: (agent["credit"] is None, -(agent["credit"] or 0.0)))
     return {
-        "name": first_line(trajectory.name or _task(trajectory) or "", 100) or printable(trajectory.id) or "run",
+        "name": one_line(trajectory.name or _task(trajectory) or "", 100) or printable(trajectory.id) or "run",
         "run_id": printable(trajectory.id),
         "framework": printable(trajectory.framework or ""),
         "status": trajectory.status,

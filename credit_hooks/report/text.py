@@ -1,4 +1,4 @@
-"""Other people's text made safe and short for a screen: hidden characters shown, first lines, signed numbers."""
+"""Other people's text made safe and short for a screen: hidden characters shown, one-line summaries, signed numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from credit_hooks.trajectory import BlobPart, Message, ReasoningPart, ToolCallPart, WithheldPart
 
-__all__ = ["first_line", "headline", "printable", "signed"]
+__all__ = ["headline", "one_line", "printable", "signed"]
 
 # Controls (tab and newline apart), bidirectional overrides, invisible marks and lone surrogates can hide or reorder
 # what a reader sees, or drive a terminal. Joiners stay: emoji and Indic scripts need them.
@@ -24,12 +24,10 @@ def printable(text: str) -> str:
     return _HIDDEN.sub(lambda match: f"[U+{ord(match[0]):04X}]", _NEWLINES.sub("\n", text))
 
 
-def first_line(text: str, limit: int) -> str:
-    """The first line with content, its spaces collapsed, at most `limit` characters."""
-    for line in printable(text[: 10 * limit]).split("\n"):
-        if line := " ".join(line.split()):
-            return line if len(line) <= limit else line[: limit - 1] + "…"
-    return ""
+def one_line(text: str, limit: int) -> str:
+    """The beginning of the text on one line, its spaces and line ends collapsed, at most `limit` characters."""
+    line = " ".join(printable(text[: 4 * limit]).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def headline(message: Message, limit: int = 160) -> str:
@@ -37,19 +35,19 @@ def headline(message: Message, limit: int = 160) -> str:
 
     Its text, else its tool calls, its reasoning, its error, or that it is withheld or empty.
     """
-    if line := first_line(message.text, limit):
+    if line := one_line(message.text, limit):
         return line
     calls = [part for part in message.parts if isinstance(part, ToolCallPart)]
     if calls:
-        return first_line(", ".join(f"→ {call.name}({_arguments(call, limit)})" for call in calls), limit)
+        return one_line(", ".join(f"→ {call.name}({_arguments(call, limit)})" for call in calls), limit)
     for part in message.parts:
         if isinstance(part, WithheldPart):
             return "(content withheld)" if part.length is None else f"(content withheld, {part.length} characters)"
         if isinstance(part, BlobPart):
             return f"({part.mime_type or 'file'})"
         if isinstance(part, ReasoningPart):
-            return first_line(f"(reasoning) {part.text}", limit)
-    return first_line(f"(error: {message.error})", limit) if message.error else "(empty)"
+            return one_line(f"(reasoning) {part.text}", limit)
+    return one_line(f"(error: {message.error})", limit) if message.error else "(empty)"
 
 
 def _arguments(call: ToolCallPart, limit: int) -> str:

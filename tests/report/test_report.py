@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from credit_hooks.report import render
 from credit_hooks.report.graph import provenance
-from credit_hooks.report.text import first_line, headline, printable, signed
+from credit_hooks.report.text import headline, one_line, printable, signed
 from credit_hooks.rewards import Credit, CreditedRun
 from credit_hooks.trajectory import (
     DataPart,
@@ -288,8 +288,8 @@ def test_printable_text_drives_no_terminal_and_reorders_nothing(text):
 
 
 @given(text=st.text(), limit=st.integers(2, 40))
-def test_a_first_line_is_one_line_within_its_limit(text, limit):
-    line = first_line(text, limit)
+def test_a_summary_is_one_line_within_its_limit(text, limit):
+    line = one_line(text, limit)
     assert len(line) <= limit
     assert "\n" not in line
 
@@ -305,7 +305,7 @@ def test_signed_numbers_always_carry_their_sign(value, text):
 @pytest.mark.parametrize(
     ("parts", "error", "line"),
     [
-        ((TextPart(text="\n\n  two   words \n more"),), None, "two words"),
+        ((TextPart(text="\n\n  two   words \n more"),), None, "two words more"),
         ((ToolCallPart(name="add", arguments={"a": 1}),), None, '→ add({"a": 1})'),
         ((WithheldPart(length=12),), None, "(content withheld, 12 characters)"),
         ((), "timed out", "(error: timed out)"),
