@@ -414,11 +414,15 @@ class Trajectory(_Frozen):
     def parents(self, message_id: str) -> tuple[str, ...]:
         """Ids of the messages that were read when this one was written, in order; empty for inputs.
 
-        What a model or tool consumed, where one generated the message; else everything visible to its author.
+        What a model or tool consumed, where one generated the message; else everything visible to its author. A step
+        that asks others and goes on with their answers reads those after it wrote the question: they are no parents.
         """
         message = self.message_by_id[message_id]
         step_id = message.generated_by or message.step_id
-        return () if step_id is None else self.reads(step_id)
+        if step_id is None:
+            return ()
+        messages, latest = self.message_by_id, message.index
+        return tuple(read for read in self.reads(step_id) if read not in messages or messages[read].index < latest)
 
     def edges(self) -> Iterator[tuple[str, str]]:
         """All (parent, child) pairs. Quadratic in the run's length for teams that read the whole history."""

@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, Unpack
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langgraph.errors import GraphBubbleUp, ParentCommand
+from langgraph.types import Command
 
 from credit_hooks import semconv as sc
 from credit_hooks.evaluation import inside_hook
@@ -181,7 +182,8 @@ class CreditCallback(_Handler):
     def _start_run(self, run_id: uuid.UUID, inputs: Any, name: str | None, metadata: Mapping[str, Any]) -> None:
         thread_id = metadata.get("thread_id")
         thread = None if thread_id is None else str(thread_id)
-        resumed = self._threads.interrupted(thread)
+        goes_on = inputs is None or isinstance(inputs, Command)  # anything else starts the thread's graph afresh
+        resumed = self._threads.interrupted(thread) if goes_on else None
         attributes: dict[str, Any] = {}
         if thread is not None:
             attributes = {sc.SESSION_ID: thread, sc.GEN_AI_CONVERSATION_ID: thread, sc.LANGGRAPH_THREAD_ID: thread}
@@ -194,7 +196,8 @@ class CreditCallback(_Handler):
         record.task_id = _text(metadata.get("task_id"))
         record.group_id = _text(metadata.get("group_id"))
         record.root.outer = nesting.current()
-        run = GraphRun(record, Authors(record), self._threads.messages(thread))
+        waiting = frozenset[str]() if resumed is None else resumed.waiting
+        run = GraphRun(record, Authors(record), self._threads.messages(thread), waiting)
         task = Task(run, run_id, record.root, ns="", superstep=-1, is_call=False)
         with record.lock:
             run.start(task, inputs)

@@ -12,7 +12,15 @@ from langchain_core.messages import BaseMessage
 
 from credit_hooks.record import Snapshot
 
-__all__ = ["is_message_like", "message_id", "message_role", "same_content", "snapshot", "tool_call_ids"]
+__all__ = [
+    "is_message_like",
+    "message_digest",
+    "message_id",
+    "message_role",
+    "same_content",
+    "snapshot",
+    "tool_call_ids",
+]
 
 _ROLES = {
     "human": "user",
@@ -34,6 +42,14 @@ def message_id(source: Any) -> str | None:
     """The id of a message object as it is now. None: it has none yet, or is no object with ids."""
     found = source.id if isinstance(source, BaseMessage) else source.get("id") if isinstance(source, dict) else None
     return found if isinstance(found, str) and found else None
+
+
+def message_digest(message: Any) -> str | None:
+    """What a message without an id is known by in the next run of its thread. None: it is no message object."""
+    if not isinstance(message, BaseMessage):
+        return None
+    said = f"{message.type}\0{message.name}\0{message.content!r}\0{tool_call_ids(message)}"
+    return f"sha256:{hashlib.sha256(said.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 def is_message_like(value: Any) -> bool:

@@ -16,17 +16,19 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from langchain_core.messages import BaseMessage, RemoveMessage
+from langgraph.types import Command
 
 from credit_hooks.langgraph.actors import Authors
 from credit_hooks.langgraph.messages import (
     is_message_like,
+    message_digest,
     message_id,
     message_role,
     same_content,
     snapshot,
     tool_call_ids,
 )
-from credit_hooks.langgraph.values import channels, data_snapshot, is_scalar, sends
+from credit_hooks.langgraph.values import channels, data_snapshot, is_scalar, is_tool_call, sends
 from credit_hooks.record import MessageRecord, RunRecord, StepRecord
 
 __all__ = ["Earlier", "GraphRun", "Task"]
@@ -95,7 +97,9 @@ class Earlier(NamedTuple):
 class GraphRun:
     """The provenance tables of one run. All methods are called with the record's lock held."""
 
-    def __init__(self, record: RunRecord, authors: Authors, earlier: dict[str, Earlier]) -> None:
+    def __init__(
+        self, record: RunRecord, authors: Authors, earlier: dict[str, Earlier], waiting: frozenset[str] = frozenset()
+    ) -> None:
         self.record = record
         self.authors = authors
         self.interrupted = False
@@ -103,6 +107,8 @@ class GraphRun:
         self.run_ids: list[Any] = []
         """Every callback run id of this run."""
         self._earlier = earlier
+        self._waiting = waiting
+        self._resumed_with: tuple[MessageRecord, ...] = ()
         self._message_channels = {"messages"}
         self._histories: dict[tuple[str, str], tuple[list[Any], Task]] = {}
         self._channel_writes: dict[tuple[str, str], list[_Written]] = {}
@@ -112,6 +118,10 @@ class GraphRun:
         self._generated: dict[Any, StepRecord] = {}
         self._unbound: list[MessageRecord] = []
         self._sent: dict[int, Task] = {}
+        self._unwritten: dict[str, Any] = {}
+        """Channel values that tasks were given and nobody wrote: the framework manages them, or they are of before."""
+        self._handed_off: set[int] = set()
+        """Updates that a task inside handed to the graph around it, seen again as the handoff passes outwards."""
         self._kept_alive: list[Any] = []
 
     # --- reading ------------------------------------------------------------------------------------------------------
@@ -136,7 +146,10 @@ class GraphRun:
                 extras.update(dict.fromkeys(known))
             step.reads_count += len(known)
         for channel, item in split.data:
-            extras.update(dict.fromkeys(self._read_data(task, channel, item)))
+            found = dict.fromkeys(self._read_data(task, channel, item))
+            extras.update(found)
+            if channel and not found:
+                self._unwritten[channel] = item
         sender = self._sent.get(id(value))
         if sender is not None:
             step.scheduled_by = (sender.step,)
@@ -144,6 +157,8 @@ class GraphRun:
                 extras.update(dict.fromkeys(sender.step.writes or self.record.resolved_reads(sender.step)))
         if task.is_call and not extras and not new:
             extras.update(self._in_reach_of_call(task))
+        if task.ns in self._waiting:
+            extras.update(dict.fromkeys(self._resumed_with))
         self._set_reads(task, base, new, extras)
 
     def _read_history(self, task: Task, state: dict[str, Any]) -> tuple[Task | None, list[MessageRecord], Any, int]:
@@ -206,13 +221,15 @@ class GraphRun:
 
     def _earlier_author(self, message: Any) -> tuple[Any, str | None]:
         earlier = self._earlier.get(message_id(message) or "")
+        if earlier is None and self._waiting:
+            earlier = self._earlier.get(message_digest(message) or "")
         if earlier is None:
             return self.authors.outside(message), None
         actor_id, name, kind = earlier.actor
         return self.record.actor(actor_id, name, kind), earlier.step_id  # type: ignore[arg-type]
 
     def _read_data(self, task: Task, channel: str, value: Any) -> Iterable[MessageRecord]:
-        if isinstance(value, dict) and value.get("type") == "tool_call" and value.get("id") in self._calls:
+        if is_tool_call(value) and value.get("id") in self._calls:
             return (self._calls[value["id"]],)
         if not is_scalar(value) and (found := self._by_value.get(id(value))) is not None:
             return found
@@ -230,7 +247,7 @@ class GraphRun:
         return self._read_item(task, value)
 
     def _read_item(self, task: Task, value: Any) -> Iterable[MessageRecord]:
-        if isinstance(value, dict) and value.get("type") == "tool_call" and value.get("id") in self._calls:
+        if is_tool_call(value) and value.get("id") in self._calls:
             return (self._calls[value["id"]],)
         if not is_scalar(value):
             return self._by_value.get(id(value), ())
@@ -270,7 +287,12 @@ class GraphRun:
         for channel, messages in split.messages:
             for message in messages:
                 self._write_message(task, channel, message)
-        self._write_data(task, scope, split.data, value)
+        update = value.update if isinstance(value, Command) else None
+        if id(update) not in self._handed_off:
+            self._write_data(task, scope, split.data, value)
+        if update is not None and scope != task.scope:
+            self._keep(update)
+            self._handed_off.add(id(update))
         self.sent(task, value)
         if task.step.writes:
             self._read_from_inside(task)
@@ -329,7 +351,7 @@ class GraphRun:
             records = self._passed_on(task, channel, value)
             if records:
                 passed.append((channel, value, records))
-            elif not _empty(value):
+            elif not _empty(value) and not self._is_managed(channel, value):
                 own.append((channel, value))
         if own:
             record = self.record.add_message(
@@ -354,6 +376,9 @@ class GraphRun:
         if nested is not None and _same_value(nested[0], value):
             return nested[1]
         return () if is_scalar(value) else self._by_value.get(id(value), ())
+
+    def _is_managed(self, channel: str, value: Any) -> bool:
+        return channel in self._unwritten and _same_value(self._unwritten[channel], value)
 
     def _know_value(self, scope: str, channel: str, value: Any, records: Records, superstep: int) -> None:
         self._channel_writes.setdefault((scope, channel), []).append(_Written(superstep, value, records))
@@ -415,6 +440,9 @@ class GraphRun:
             record = self.record.add_message(inputs, data_snapshot(split.data), user, None)
             for channel, value in split.data:
                 self._know_value("", channel, value, (record,), -1)
+        if isinstance(inputs, Command) and inputs.resume is not None:
+            answer = data_snapshot([("resume", inputs.resume)])
+            self._resumed_with = (self.record.add_message(inputs, answer, self.authors.user(), None),)
 
     def enter_graph(self, task: Task, inputs: Any) -> None:
         """A graph starts inside a task: what it is given that nobody wrote, the task wrote."""

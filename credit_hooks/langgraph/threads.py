@@ -6,7 +6,8 @@ import threading
 from collections import OrderedDict
 from typing import NamedTuple
 
-from credit_hooks.langgraph.messages import message_id
+from credit_hooks import semconv as sc
+from credit_hooks.langgraph.messages import message_digest, message_id
 from credit_hooks.langgraph.provenance import Earlier
 from credit_hooks.record import RunRecord, RunStatus
 
@@ -22,6 +23,8 @@ class InterruptedRun(NamedTuple):
     run_id: str
     trace_id: str
     span_id: str
+    waiting: frozenset[str]
+    """Namespaces of the tasks that asked for something: what resumes the run is told to them."""
 
 
 class ThreadMemory:
@@ -49,18 +52,21 @@ class ThreadMemory:
         goes_on = status == "interrupted"
         known: dict[str, Earlier] = {}
         for message in run.messages[-_MAX_MESSAGES:]:
-            own_id = message_id(message.source)
-            if own_id is None:
-                continue
             step_id = message.earlier_step_id if message.step is None else message.step.span_id
             actor = message.author
-            known[own_id] = Earlier((actor.id, actor.name, actor.kind), step_id if goes_on else None)
+            earlier = Earlier((actor.id, actor.name, actor.kind), step_id if goes_on else None)
+            if goes_on and (digest := message_digest(message.source)) is not None:
+                known[digest] = earlier  # what was written beside an interrupt gets its final id when the run goes on
+            if (own_id := message_id(message.source)) is not None:
+                known[own_id] = earlier
         with self._lock:
             self._messages[run.session_id] = known
             self._messages.move_to_end(run.session_id)
             self._interrupted.pop(run.session_id, None)
             if goes_on:
-                self._interrupted[run.session_id] = InterruptedRun(run.id, run.trace_id, run.root.span_id)
+                asking = [step for step in run.steps if step.status == "interrupted" and step is not run.root]
+                waiting = frozenset(str(step.attributes.get(sc.LANGGRAPH_CHECKPOINT_NS)) for step in asking)
+                self._interrupted[run.session_id] = InterruptedRun(run.id, run.trace_id, run.root.span_id, waiting)
             while len(self._messages) > _MAX_THREADS:
                 dropped, _ = self._messages.popitem(last=False)
                 self._interrupted.pop(dropped, None)

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from credit_hooks.langgraph.messages import is_message_like
 from credit_hooks.record import Snapshot
 
-__all__ = ["Channels", "channels", "data_snapshot", "is_scalar", "sends"]
+__all__ = ["Channels", "channels", "data_snapshot", "is_scalar", "is_tool_call", "sends"]
 
 _COPY_BUDGET = 512
 """Nodes of a data value that are copied when it is written; larger values are kept by reference."""
@@ -52,6 +52,11 @@ def sends(value: Any) -> list[Send]:
     return []
 
 
+def is_tool_call(value: Any) -> bool:
+    """Whether it is a request to run a tool, as `create_agent` sends it to its tools node; no update of the state."""
+    return isinstance(value, dict) and value.get("type") == "tool_call"
+
+
 def is_scalar(value: Any) -> bool:
     """Values whose identity says nothing, as the interpreter shares them."""
     return value is None or isinstance(value, str | int | float | bool | bytes)
@@ -79,7 +84,9 @@ def _split(value: Any, known: set[str], found: Channels, channel: str, depth: in
 def _top_level_list(value: Any, known: set[str], found: Channels) -> None:
     """A node may return several updates, or a list of messages; a pair (channel, value) is an update too."""
     for item in value:
-        if isinstance(item, Command | Mapping | BaseMessage) or _fields(item) is not None:
+        if is_tool_call(item):
+            found.data.append(("", item))
+        elif isinstance(item, Command | Mapping | BaseMessage) or _fields(item) is not None:
             _split(item, known, found, "", 0)
         elif isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str) and not is_message_like(item):
             _channel(item[0], item[1], known, found, 0)
