@@ -13,10 +13,11 @@ import logging
 import threading
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from credit_hooks import semconv as sc
+from credit_hooks.archive import RunArchive
 from credit_hooks.credit import CreditConfig, assign_credit
 from credit_hooks.credit.baseline import BaselineTracker
 from credit_hooks.delivery import emit_events
@@ -28,7 +29,7 @@ from credit_hooks.native import ADAPTER
 from credit_hooks.outcome import FinishedRun, to_outcome
 from credit_hooks.ports import Evaluator, OnCredit, RunExporter, Verdict
 from credit_hooks.record import RunRecord, StepRecord
-from credit_hooks.rewards import CreditedRun, CreditStatus, span_attributes
+from credit_hooks.rewards import Credit, CreditedRun, CreditStatus, run_attributes, span_attributes
 from credit_hooks.trajectory import Trajectory
 
 __all__ = ["Pipeline", "RewardDelivery"]
@@ -81,7 +82,7 @@ class Pipeline:
         self._evaluations = EvaluationPool(timeout=evaluate_timeout)
         self._baselines = BaselineTracker(config.baseline)
         self._early_scores: OrderedDict[str, Verdict] = OrderedDict()
-        self._runs: OrderedDict[str, CreditedRun] = OrderedDict()
+        self._archive = RunArchive(max_runs, config)
         self._max_runs = max_runs
         self._recall = recall
         self._lock = threading.Lock()
@@ -93,8 +94,12 @@ class Pipeline:
     @property
     def runs(self) -> list[CreditedRun]:
         """The newest runs, oldest first."""
-        with self._lock:
-            return list(self._runs.values())
+        return self._archive.all()
+
+    @property
+    def last(self) -> CreditedRun | None:
+        """The newest run. None: there is none."""
+        return self._archive.last()
 
     def process(self, run: RunRecord) -> None:
         """Credit a finished run and end its spans. Called on a worker; raises nothing."""
@@ -103,7 +108,10 @@ class Pipeline:
             with run.lock:
                 run.assign_ids(self._source_id)
                 encoded = encode_steps(run, run.steps, self._limits)
-            self._credit(run, encoded)
+            if self._is_awaited(run):
+                self._credit(run, encoded)
+            else:
+                self._set_aside(run, encoded)
         except Exception as error:  # noqa: BLE001 - the guard of the worker: the spans are ended whatever happens
             self._failed("crediting", error)
             self._release(run, encoded, {}, "error")
@@ -124,8 +132,7 @@ class Pipeline:
             EvaluationError: the verdict is none.
         """
         outcome = to_outcome(verdict)
-        with self._lock:
-            known = self._runs.get(run_id)
+        known = self._archive.get(run_id)
         if known is None and self._recall is not None:
             known = self._recall(run_id)
         if known is None:
@@ -150,6 +157,21 @@ class Pipeline:
             self._failed("encoding", error)
             encoded = []
         self._release(run, encoded, {}, status)
+
+    def _is_awaited(self, run: RunRecord) -> bool:
+        """Whether anybody looks at the run now: an outcome may follow from it, or somebody receives it."""
+        with self._lock:
+            scored = run.id in self._early_scores
+        too_long = len(run.messages) > self._config.max_messages  # which its credit has to say
+        return scored or too_long or self._evaluate is not None or bool(self._exporters)
+
+    def _set_aside(self, run: RunRecord, encoded: list[EncodedSpan]) -> None:
+        """Keep a run for :meth:`score` as it is: reading its trajectory costs as much as all else after a run."""
+        credit = Credit(trajectory_id=run.id, status="no_outcome")
+        attributes = {run.root.span_id: run_attributes(credit)} if run.released is None else {}
+        self.stats[credit.status] += 1
+        self._archive.keep_spans(run.id, [span.span_data(run) for span in encoded])
+        self._release(run, encoded, attributes, run.released or credit.status)
 
     def _credit(self, run: RunRecord, encoded: list[EncodedSpan]) -> None:
         trajectory = _trajectory(run, encoded)
@@ -196,7 +218,7 @@ class Pipeline:
         self,
         run: RunRecord,
         encoded: Sequence[EncodedSpan],
-        credit: dict[str, dict[str, Any]],
+        credit: Mapping[str, Mapping[str, Any]],
         status: str,
     ) -> None:
         """End all spans that are still held: children before parents, the root last of all."""
@@ -217,11 +239,7 @@ class Pipeline:
             self._failed("ending a span", error)
 
     def _deliver(self, run: CreditedRun) -> None:
-        with self._lock:
-            self._runs[run.trajectory.id] = run
-            self._runs.move_to_end(run.trajectory.id)
-            while len(self._runs) > self._max_runs:
-                self._runs.popitem(last=False)
+        self._archive.keep(run)
         receivers: list[Callable[[CreditedRun], None]] = [exporter.export for exporter in self._exporters]
         if self._on_credit is not None and run.credit.status == "credited":
             receivers.append(self._on_credit)
@@ -236,6 +254,11 @@ class Pipeline:
         self.failures.append(f"{time.strftime('%H:%M:%S')} {what}: {error}")
         expected = isinstance(error, CreditHooksError)
         logger.warning("credit-hooks: %s failed: %s", what, error, exc_info=None if expected else error)
+
+
+def _finished_at(run: CreditedRun) -> int:
+    steps = run.trajectory.steps
+    return (steps[0].end_ns or 0) if steps else 0
 
 
 def _trajectory(run: RunRecord, encoded: Sequence[EncodedSpan]) -> Trajectory:
