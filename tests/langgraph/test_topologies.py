@@ -1,0 +1,158 @@
+"""Who read what: the exact provenance of every topology, however it is run."""
+
+import asyncio
+import contextlib
+import threading
+
+import pytest
+from capture_cases.basic import say
+from capture_cases.kit import MODES, THREAD, TOPOLOGIES, captured, dag, user
+from langchain_core.messages import AIMessage
+from langgraph.graph import START, MessagesState, StateGraph
+
+from credit_hooks.langgraph import CreditCallback
+
+INVOKE = MODES["invoke"]
+
+
+async def test_provenance_is_exactly_what_was_read(topology, mode, callback):
+    outcomes = await topology.run(mode, callbacks=[callback])
+    runs = captured(callback)
+    assert [dag(run) for run in runs] == [turn.dag for turn in topology.turns]
+    assert [run.status for run in runs] == [turn.status for turn in topology.turns]
+    assert [run.answer for run in runs] == [turn.answer for turn in topology.turns]
+    raised = [outcome[1] if outcome[0] == "raised" else None for outcome in outcomes]
+    assert raised == [turn.raises for turn in topology.turns]
+    assert callback.open_entries == 0
+
+
+def test_nothing_is_read_before_it_is_written(callback):
+    for topology in TOPOLOGIES.values():
+        asyncio.run(topology.run(INVOKE, callbacks=[callback]))
+    for run in captured(callback):
+        place = {message.id: message.index for message in run.messages}
+        assert all(place[parent] < place[child] for parent, child in run.edges())
+
+
+# --- Streams that nobody reads to the end ---------------------------------------------------------------------------
+
+BROKEN_OFF = {"user:task": [], "draft:a draft": ["user:task"]}
+
+
+def test_a_stream_broken_off_keeps_what_was_written(callback):
+    stream = TOPOLOGIES["sequential"].build(INVOKE).stream(user()(), {"callbacks": [callback]}, stream_mode="updates")
+    next(stream)
+    stream.close()
+    (run,) = captured(callback)
+    assert (dag(run), run.status) == (BROKEN_OFF, "cancelled")
+    assert callback.open_entries == 0
+
+
+async def test_an_async_stream_broken_off_keeps_what_was_written(callback):
+    graph = TOPOLOGIES["sequential"].build(MODES["astream"])
+    async with contextlib.aclosing(graph.astream(user()(), {"callbacks": [callback]}, stream_mode="updates")) as stream:
+        async for _ in stream:
+            break
+    (run,) = captured(callback)
+    assert (dag(run), run.status) == (BROKEN_OFF, "cancelled")
+    assert callback.open_entries == 0
+
+
+async def test_a_cancelled_run_keeps_what_was_written(callback):
+    started = asyncio.Event()
+
+    async def waits(state):
+        started.set()
+        await asyncio.sleep(60)
+
+    builder = StateGraph(MessagesState)
+    builder.add_sequence([("draft", say("a draft")), ("waits", waits)])
+    builder.add_edge(START, "draft")
+    run = asyncio.create_task(builder.compile().ainvoke(user()(), {"callbacks": [callback]}))
+    await started.wait()
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    (run,) = captured(callback)
+    assert (dag(run), run.status) == (BROKEN_OFF, "cancelled")
+    assert callback.open_entries == 0
+
+
+# --- Threads and names ----------------------------------------------------------------------------------------------
+
+
+def test_a_new_question_on_an_interrupted_thread_resumes_nothing(callback):
+    graph = TOPOLOGIES["interrupt_and_resume"].build(INVOKE)
+    config = {"configurable": THREAD, "callbacks": [callback]}
+    for text in ("task", "another task"):
+        graph.invoke(user(text)(), config)
+    first, second = captured(callback)
+    assert "credit.resumes" not in second.meta
+    assert second.steps[0].links == ()
+
+
+def test_a_resumed_run_links_to_the_interrupted_one(callback):
+    asyncio.run(TOPOLOGIES["interrupt_and_resume"].run(INVOKE, callbacks=[callback]))
+    first, second = captured(callback)
+    assert second.meta["credit.resumes"] == first.id
+    assert second.steps[0].links == (first.steps[0].id,)
+    assert second.session_id == first.session_id == "thread-1"
+
+
+def test_runs_are_listed_in_the_order_in_which_they_finished():
+    """However long each took to credit."""
+    second_credited = threading.Event()
+
+    def evaluate(run):
+        if "task 1" in run.messages[0].text:
+            second_credited.wait(10)
+        return True
+
+    def on_credit(run):
+        second_credited.set()
+
+    callback = CreditCallback(evaluate=evaluate, on_credit=on_credit)
+    graph = TOPOLOGIES["sequential"].build(INVOKE)
+    for number in (1, 2):
+        graph.invoke(user(f"task {number}")(), {"callbacks": [callback]})
+    callback.flush()
+    assert [run.trajectory.messages[0].text for run in callback.runs] == ["task 1", "task 2"]
+    assert callback.last.trajectory.messages[0].text == "task 2"
+
+
+def test_agents_of_equal_name_in_different_graphs_stay_apart(callback):
+    asyncio.run(TOPOLOGIES["node_named_as_the_node_around_it"].run(INVOKE, callbacks=[callback]))
+    (run,) = captured(callback)
+    assert [message.actor_id for message in run.messages] == ["user", "team/team", "editor"]
+
+
+def test_a_retried_node_shows_every_attempt(callback):
+    asyncio.run(TOPOLOGIES["retries"].run(INVOKE, callbacks=[callback]))
+    (run,) = captured(callback)
+    attempts = [(step.name, step.status, step.error) for step in run.steps if step.kind == "agent"]
+    failed = ("invoke_agent shaky", "error", "NodeError")
+    assert attempts == [failed, failed, ("invoke_agent shaky", "ok", None), ("invoke_agent after", "ok", None)]
+
+
+def test_handoffs_and_interrupts_are_no_errors(callback):
+    for name in ("swarm", "supervisor_with_full_history", "interrupt_and_resume"):
+        asyncio.run(TOPOLOGIES[name].run(INVOKE, callbacks=[callback]))
+    steps = [step for run in captured(callback) for step in run.steps]
+    assert {step.status for step in steps} == {"ok", "handoff", "interrupted"}
+    assert {step.error for step in steps} == {None}
+
+
+def test_a_long_history_is_read_as_deltas(callback):
+    """The size of what is kept grows with the run, not with its square."""
+
+    def talk(state):
+        return {"messages": [AIMessage(f"{len(state['messages'])}")]}
+
+    builder = StateGraph(MessagesState)
+    builder.add_node("talk", talk)
+    builder.add_edge(START, "talk")
+    builder.add_conditional_edges("talk", lambda state: "talk" if len(state["messages"]) < 200 else "__end__")
+    builder.compile().invoke(user()(), {"callbacks": [callback], "recursion_limit": 300})
+    (run,) = captured(callback)
+    assert max(len(step.reads.new) for step in run.steps) == 1
+    assert len(run.parents(run.messages[-1].id)) == 199
