@@ -168,7 +168,8 @@ class Pipeline:
     def _set_aside(self, run: RunRecord, encoded: list[EncodedSpan]) -> None:
         """Keep a run for :meth:`score` as it is: reading its trajectory costs as much as all else after a run."""
         credit = Credit(trajectory_id=run.id, status="no_outcome")
-        attributes = {run.root.span_id: run_attributes(credit)} if run.released is None else {}
+        shown = run.released is None and self._delivery == "span"
+        attributes = {run.root.span_id: run_attributes(credit)} if shown else {}
         self.stats[credit.status] += 1
         self._archive.keep_spans(run.id, [span.span_data(run) for span in encoded])
         self._release(run, encoded, attributes, run.released or credit.status)
@@ -254,11 +255,6 @@ class Pipeline:
         self.failures.append(f"{time.strftime('%H:%M:%S')} {what}: {error}")
         expected = isinstance(error, CreditHooksError)
         logger.warning("credit-hooks: %s failed: %s", what, error, exc_info=None if expected else error)
-
-
-def _finished_at(run: CreditedRun) -> int:
-    steps = run.trajectory.steps
-    return (steps[0].end_ns or 0) if steps else 0
 
 
 def _trajectory(run: RunRecord, encoded: Sequence[EncodedSpan]) -> Trajectory:

@@ -10,7 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from credit_hooks import semconv
 from credit_hooks.trajectory import Trajectory
 
-__all__ = ["Credit", "CreditStatus", "CreditedRun", "FirstError", "Reward", "TurnCredit", "span_attributes"]
+__all__ = [
+    "Credit",
+    "CreditStatus",
+    "CreditedRun",
+    "FirstError",
+    "Reward",
+    "TurnCredit",
+    "run_attributes",
+    "span_attributes",
+]
 
 CreditStatus: TypeAlias = Literal["credited", "no_outcome", "no_messages", "overflow", "timeout", "shutdown", "error"]
 
@@ -121,7 +130,7 @@ def span_attributes(run: CreditedRun) -> dict[str, dict[str, semconv.AttributeVa
     attributes: dict[str, dict[str, semconv.AttributeValue]] = {}
     for step in trajectory.steps:
         if step.kind == "workflow" and step.parent_id is None:
-            attributes[step.id] = _run_attributes(credit)
+            attributes[step.id] = run_attributes(credit)
             continue
         written = [rewards[message_id] for message_id in step.output_message_ids if message_id in rewards]
         if not written or len(written) != len(step.output_message_ids):
@@ -139,7 +148,8 @@ def span_attributes(run: CreditedRun) -> dict[str, dict[str, semconv.AttributeVa
     return attributes
 
 
-def _run_attributes(credit: Credit) -> dict[str, semconv.AttributeValue]:
+def run_attributes(credit: Credit) -> dict[str, semconv.AttributeValue]:
+    """The summary of a run's credit, as attributes of its root span."""
     summary: dict[str, semconv.AttributeValue | None] = {
         semconv.CREDIT_STATUS: credit.status,
         semconv.CREDIT_OUTCOME: credit.outcome,

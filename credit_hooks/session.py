@@ -114,6 +114,11 @@ class CaptureSession:
         return self._pipeline.runs
 
     @property
+    def last(self) -> CreditedRun | None:
+        """The newest run. None: there is none."""
+        return self._pipeline.last
+
+    @property
     def stats(self) -> Counter[str]:
         """Counts of what happened and of what was given up."""
         return self._pipeline.stats

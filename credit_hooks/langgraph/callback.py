@@ -95,8 +95,7 @@ class CreditCallback(_Handler):
     @property
     def last(self) -> CreditedRun | None:
         """The newest finished run. None: none has finished, or none was processed yet; call :meth:`flush` first."""
-        runs = self._session.runs
-        return runs[-1] if runs else None
+        return self._session.last
 
     @property
     def runs(self) -> list[CreditedRun]:
