@@ -104,14 +104,15 @@ class Evidence:
         return bag
 
     def anchor(self, weights: Sequence[float] = _FIRM) -> Bag:
-        """A: the run's conclusion, from the last six stating messages, newest first; sums to 1, or is empty."""
+        """A: the run's conclusion, from the last six stating messages, newest first; sums to 1, or is empty.
+
+        Messages of words alone, such as thanks, count only where no message has a number or an entity.
+        """
         anchor: dict[str, float] = {}
         newest = [m for m in reversed(self.players) if self.states[m] and self.units[m]][:_ANCHOR_MESSAGES]
+        bags = [self.conclusion(m, weights) for m in newest if self.conclusion(m)]
         weight = 1.0
-        for m in newest:
-            bag = self.conclusion(m, weights)
-            if not bag:
-                continue
+        for bag in bags or [bag for m in newest if (bag := self.conclusion(m, weights))]:
             scale = weight / sum(bag.values())
             for unit, value in bag.items():
                 anchor[unit] = anchor.get(unit, 0.0) + scale * value
@@ -173,14 +174,14 @@ class Evidence:
 
     @cached_property
     def results(self) -> Mapping[int, tuple[int, ...]]:
-        """Messages with the results of each message that called a tool or had its code run."""
-        return results_of(self.transcript.messages, self.transcript.kinds)
+        """Messages with the results of each message that called a tool or had its code run; players only."""
+        found = results_of(self.transcript.messages, self.transcript.kinds)
+        players = self.provenance.players
+        return {call: of_call for call, all_ in found.items() if (of_call := tuple(r for r in all_ if players[r]))}
 
     def _clean_result(self, position: int) -> int | None:
-        """The last result that counts and shows no hard error."""
-        players = self.provenance.players
-        clean = (r for r in reversed(self.results.get(position, ())) if players[r] and r not in self.symptoms)
-        return next(clean, None)
+        """The last result that shows no hard error."""
+        return next((r for r in reversed(self.results.get(position, ())) if r not in self.symptoms), None)
 
     @cached_property
     def symptoms(self) -> Mapping[int, str]:

@@ -115,7 +115,8 @@ class _Builder:
             base = self._node_of.get(step.reads.base) if step.reads.base is not None else None
             node = self._node_of[link]
             self.sources[node] = links = self._links(step, base)
-            self._size[node] = sum(self._size.get(source, 0) if source == base else 1 for source in links)
+            # A base without a size yet is part of a cycle of bases: taken as not empty.
+            self._size[node] = sum(self._size.get(source, 1) if source == base else 1 for source in links)
         return self._node_of[step_id]
 
     def _links(self, step: Step, base: int | None) -> tuple[int, ...]:
@@ -158,7 +159,7 @@ def _inputs(transcript: Transcript, graph: _Builder) -> NDArray[np.bool_]:
     result = np.zeros(len(transcript.messages), bool)
     leading = True
     for position, message in enumerate(transcript.messages):
-        outside = transcript.step_of[position] is None
+        outside = transcript.step_of[position] is None and message.step_id is None
         given = transcript.kinds[position] in ("human", "system") or (graph.known and outside)
         states_task = position == 0 and len(task) > 0 and task in " ".join(message.text.split())
         reads_nothing = not graph.sources[position] or not graph.known
