@@ -73,10 +73,10 @@ def _writes(span: SpanData, *, root: bool, offset: int) -> Iterator[_Write]:
         message = {
             "id": message_id,
             "actor_id": _at(authors, i) or actor_id or "unknown",
-            "step_id": None if root else span.span_id,
+            # A resumed run finds messages of the interrupted one in its state: their turn is in that run's trace.
+            "step_id": (_at(earlier, i) or None) if root else span.span_id,
             "role": _at(roles, i) or (content and content.role) or "assistant",
             "channel": _at(channels, i) or None,
-            "meta": {semconv.CREDIT_WRITES_STEP: step_id} if (step_id := _at(earlier, i)) else {},
             "parts": (withheld,) if content is None else content.parts,
         }
         yield _Write(None if index is None or index < 0 else index, _at(times, i), offset + i, message)

@@ -313,8 +313,9 @@ class CreditCallback(_Handler):
                 status = "interrupted" if run.interrupted else "ok"
             else:
                 status = "interrupted" if isinstance(error, GraphBubbleUp) else _run_status_of(error)
-            record.error = error
-            task.step.end(status, error if status == "error" else None)
+            if status == "error":
+                record.error = error  # an exit's traceback would keep the abandoned stream alive
+            task.step.end(status, record.error)
             self._forget(run)
         record.output = outputs
         with record.lock:

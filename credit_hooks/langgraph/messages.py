@@ -57,7 +57,7 @@ def is_message_like(value: Any) -> bool:
     if isinstance(value, dict):
         return "content" in value and isinstance(value.get("role", value.get("type")), str)
     if isinstance(value, tuple):
-        return len(value) == 2 and value[0] in _ROLES and isinstance(value[1], str | list)
+        return len(value) == 2 and isinstance(value[0], str) and value[0] in _ROLES and isinstance(value[1], str | list)
     return False
 
 

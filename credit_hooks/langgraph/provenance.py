@@ -260,8 +260,8 @@ class GraphRun:
         if caller is None:
             return {}
         reach = self.record.resolved_reads(caller)
-        for step in self.record.steps:
-            if step.parent is caller and step.ended:
+        for step in self.record.agents_inside(caller):
+            if step.ended:
                 reach.update(dict.fromkeys(step.writes))
         return reach
 
@@ -302,7 +302,7 @@ class GraphRun:
 
     def _read_from_inside(self, task: Task) -> None:
         """What a task writes itself, it wrote having seen the results of the tasks and graphs it ran."""
-        inside = [step for step in self.record.steps if step.parent is task.step and step.kind == "agent"]
+        inside = self.record.agents_inside(task.step)
         results = dict.fromkeys(message for step in inside for message in step.writes)
         if not results:
             return
@@ -511,7 +511,7 @@ class GraphRun:
 
     def tool_ended(self, task: Task, step: StepRecord, output: Any) -> None:
         """Note what a tool returned; agents that it ran were read for it."""
-        inside = [other for other in self.record.steps if other.parent is step and other.kind == "agent"]
+        inside = self.record.agents_inside(step)
         results = dict.fromkeys(message for other in inside for message in other.writes)
         step.reads_new = tuple(dict.fromkeys([*step.reads_new, *results]))
         self.sent(task, output)

@@ -123,7 +123,8 @@ def test_other_attributes_are_kept_and_mirrors_and_content_are_not():
 def test_a_resumed_run_says_what_it_resumes():
     run = one([root(1, credit__resumes="earlier", credit__writes=["m0"], credit__writes__step=["abc"])])
     assert run.meta == {"credit.resumes": "earlier"}
-    assert run.messages[0].meta == {"credit.writes.step": "abc"}
+    assert run.messages[0].step_id == "abc"
+    assert run.message_by_id
 
 
 def test_statuses_errors_links_and_schedulers_are_read():
