@@ -65,8 +65,10 @@ def path_shapley(game: PathGame, *, max_nodes: int | None = None) -> Vector:
 
     Args:
         game: The game.
-        max_nodes: Fewer quadrature nodes. Where the sources of a move weigh at most d < 1 together, paths of length k
-            carry at most d^k, so n nodes leave an error of at most d^(2n): 80 nodes suffice for d = .8.
+        max_nodes: Fewer quadrature nodes. Where the sources of a move weigh at most d < 1 together, the polynomial is
+            bounded by one of a geometric series in d p, so that n nodes leave an error of order rho^(-2n), rho = z +
+            sqrt(z^2 - 1), z = 2/d - 1 (Trefethen, "Is Gauss quadrature better than Clenshaw-Curtis?"): 32 nodes leave
+            less than rounding does for d = .8, where rho = 2.6.
     """
     p, weight = gauss_legendre(_quadrature_size(game, game.is_move, max_nodes))
     result = np.zeros(game.own.size)

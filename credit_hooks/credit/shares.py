@@ -18,8 +18,8 @@ from credit_hooks.credit.transcript import Transcript
 __all__ = ["Problem", "Shares", "path_mass_shares", "reachability_shares", "reader_vote_shares"]
 
 _DAMPING = 0.8  # weight of all that a message read against .2 of its own
-_PATH_NODES = 80  # .8^160 < 4e-16: exact to rounding
-_OWEN_CELLS = 40_000_000  # nodes x coalitions x quadrature nodes: about half a second
+_PATH_NODES = 32  # exact to rounding for this damping, see `path_shapley`
+_OWEN_CELLS = 12_000_000  # nodes x coalitions x quadrature nodes: about 0.15 s
 _REACHABILITY_AGENTS = 20
 _ECHO = 0.1  # vote of a supporter who adds nothing to those before it
 _BLAME_MIX = 0.5  # part of the base share in a failure that flow may take, at full evidence
@@ -107,7 +107,7 @@ def path_mass_shares(problem: Problem) -> Shares:
         values = path_owen(game, unions, max_nodes=_PATH_NODES, max_cells=_OWEN_CELLS)
         if values is None:
             level = "shapley"
-            notes = ("too many agents for the Owen value of the path game: messages are players of their own",)
+            notes = ("the Owen value of the path game would take too long here: messages are players of their own",)
     if values is None:
         values = path_shapley(game, max_nodes=_PATH_NODES)
     share = np.zeros(len(problem.transcript.messages))

@@ -66,11 +66,11 @@ def chain(length, damping=0.8):
 
 def test_fewer_nodes_suffice_where_paths_lose_weight():
     game = chain(600)
-    np.testing.assert_allclose(path_shapley(game, max_nodes=80), path_shapley(game), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(path_shapley(game, max_nodes=32), path_shapley(game), rtol=0, atol=1e-14)
 
 
 def test_long_chains_sum_to_their_value():
-    assert abs(path_shapley(chain(3_000), max_nodes=80).sum() - 1.0) <= 1e-12
+    assert abs(path_shapley(chain(3_000), max_nodes=32).sum() - 1.0) <= 1e-12
 
 
 def test_owen_says_when_it_would_take_too_long():
