@@ -110,6 +110,21 @@ class Credit(_Frozen):
         """Rewards by message id."""
         return {reward.message_id: reward.reward for reward in self.messages}
 
+    def __str__(self) -> str:
+        """A few lines for a person: the sum to share, agents from best to worst, the first error."""
+        if self.outcome is None or self.baseline is None:
+            return f"not credited: {self.status}" + "".join(f"\n  {note}" for note in self.notes)
+        lines = [f"outcome {self.outcome:.2f} - baseline {self.baseline:.2f} = {self.total:+.3f} by {self.method}"]
+        ranked = sorted(self.agents.items(), key=lambda item: (-item[1], item[0]))
+        width = max((len(actor_id) for actor_id in self.agents), default=0)
+        lines += [f"  {actor_id:<{width}}  {credit:+.3f}" for actor_id, credit in ranked]
+        if self.first_error is not None:
+            error = self.first_error
+            lines.append(f"  first error: message {error.index} by {error.actor_id} (p = {error.probability:.2f})")
+        if self.low_evidence:
+            lines.append("  low evidence: read this as provenance, not as judgement")
+        return "\n".join(lines)
+
 
 class CreditedRun(_Frozen):
     """A run and its credit: what stores keep, exporters write and reports show."""
