@@ -44,7 +44,7 @@ def assign_credit(trajectory: Trajectory, config: CreditConfig = _DEFAULT) -> Cr
     assumed. Rewards are in [-1, 1]; they sum to R - b, and those of an agent to its entry in `Credit.agents`, within
     1e-9. The result depends on the run and the configuration alone, not on the order of its steps, actors or messages.
 
-    Never raises for odd data. Without an outcome or messages there is no credit, and `Credit.status` says why.
+    Never raises for odd data: without an outcome or messages there is no credit, and `Credit.status` says why.
     """
     refusal = _refusal(trajectory, config)
     if refusal is not None:
@@ -58,10 +58,9 @@ def assign_credit(trajectory: Trajectory, config: CreditConfig = _DEFAULT) -> Cr
     problem = Problem(transcript, provenance, evidence, config, failed=total < 0)
     shares = _shares(problem)
     rewards = np.zeros(len(transcript.messages))
-    players = provenance.players
-    rewards[players] = project(total * shares.share[players]) if total else 0.0
-    failed = total < 0 or trajectory.outcome.success is False
-    case = _failure_case(problem) if failed else None
+    if total:
+        rewards[provenance.players] = project(total * shares.share[provenance.players])
+    case = _failure_case(problem) if total < 0 or trajectory.outcome.success is False else None
     return Credit(
         trajectory_id=trajectory.id,
         outcome=trajectory.outcome.score,

@@ -1,7 +1,6 @@
 """What the messages say: units, conclusions, the run's own conclusion, stances, and the two base shares.
 
-The method was found on, and its figures measured with, real runs of teams that solve problems by talking: see
-docs on credit. Nothing here looks at the expected answer.
+Found on real runs of teams that solve problems by talking. Nothing here looks at the expected answer.
 """
 
 from __future__ import annotations

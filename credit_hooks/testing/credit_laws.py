@@ -212,6 +212,7 @@ _AGENTS: Final[Mapping[str, ActorKind]] = {
     "shell": "tool",
     "user": "human",
 }
+_ROLES: Final[Mapping[str, str]] = {"shell": "tool", "user": "user"}
 _SENTENCES: Final = (
     "We need 17 apples and 25 pears.",
     "The sum is 42.",
@@ -243,48 +244,68 @@ def trajectories(*, odd: bool = False, max_messages: int = 9) -> SearchStrategy[
 
     @st.composite
     def build(draw: Any) -> Trajectory:
-        count = draw(st.integers(0 if odd else 1, max_messages))
         messages: list[Message] = []
         steps: list[Step] = []
-        for i in range(count):
-            ids = [message.id for message in messages] + (["m0", "m3", "nowhere"] if odd else [])
-            bases = [step.id for step in steps] + (["s5", "s0"] if odd else [])
-            wrote = draw(st.booleans()) or (i > 0 and not odd)
-            step_id = f"s{draw(st.integers(0, 9)) if odd else i}"
+        for i in range(draw(st.integers(0 if odd else 1, max_messages))):
             actor_id = draw(st.sampled_from([*_AGENTS, "stranger"] if odd else list(_AGENTS)))
+            step_id = f"s{draw(st.integers(0, 9)) if odd else i}"
+            wrote = draw(st.booleans()) or (i > 0 and not odd)
             if wrote:
-                reads = ReadSet(
-                    base=draw(st.none() | st.sampled_from(bases)) if bases else None,
-                    new=tuple(draw(st.lists(st.sampled_from(ids), max_size=3, unique=True))) if ids else (),
-                    dropped=tuple(draw(st.lists(st.sampled_from(ids), max_size=1))) if ids else (),
-                )
-                start = draw(st.integers(0, 20))
-                times = {} if draw(st.booleans()) else {"start_ns": start, "end_ns": start + draw(st.integers(0, 5))}
-                status = draw(st.sampled_from(["ok", "error"]))
-                steps.append(Step(id=step_id, actor_id=actor_id, kind="agent", reads=reads, status=status, **times))
+                steps.append(draw(_step(st, step_id, actor_id, messages, steps, odd)))
             messages.append(
                 Message(
                     id=f"m{draw(st.integers(0, 4)) if odd else i}",
                     index=draw(st.integers(0, 4)) if odd else i,
                     actor_id=actor_id,
                     step_id=step_id if wrote or odd else None,
-                    role="tool" if actor_id == "shell" else "user" if actor_id == "user" else "assistant",
+                    role=_ROLES.get(actor_id, "assistant"),
                     parts=draw(_parts(st, i)),
                 )
             )
-        baseline = draw(st.none() | st.floats(0, 1))
-        return Trajectory(
-            id="run",
-            messages=tuple(messages),
-            steps=tuple(steps),
-            actors=tuple(Actor(id=name, name=name, kind=kind) for name, kind in _AGENTS.items()),
-            answer_id=draw(st.none() | st.sampled_from([m.id for m in messages])) if messages else None,
-            outcome=Outcome(score=draw(st.floats(0, 1)), success=draw(st.none() | st.booleans()), baseline=baseline),
-            status=draw(st.sampled_from(["ok", "error", "unknown"])),
-            task=draw(st.none() | st.just("How many apples and pears?")),
-        )
+        run: Trajectory = draw(_run(st, messages, steps))
+        return run
 
     return build()
+
+
+def _step(
+    st: Any, step_id: str, actor_id: str, messages: Sequence[Message], steps: Sequence[Step], odd: bool
+) -> SearchStrategy[Step]:
+    """A step that reads some of what was written, by itself or on top of what another step had read."""
+    ids = [message.id for message in messages] + (["m0", "m3", "nowhere"] if odd else [])
+    bases = [step.id for step in steps] + (["s5", "s0"] if odd else [])
+    some = st.lists(st.sampled_from(ids), max_size=3, unique=True).map(tuple) if ids else st.just(())
+    reads = st.builds(
+        ReadSet, base=st.none() | st.sampled_from(bases) if bases else st.none(), new=some, dropped=st.just(()) | some
+    )
+    times = st.none() | st.tuples(st.integers(0, 20), st.integers(0, 5))
+    status = st.sampled_from(["ok", "error"])
+
+    def build(reads: ReadSet, time: tuple[int, int] | None, status: Any) -> Step:
+        start, end = (None, None) if time is None else (time[0], sum(time))
+        return Step(id=step_id, actor_id=actor_id, kind="agent", reads=reads, status=status, start_ns=start, end_ns=end)
+
+    strategy: SearchStrategy[Step] = st.builds(build, reads, times, status)
+    return strategy
+
+
+def _run(st: Any, messages: Sequence[Message], steps: Sequence[Step]) -> SearchStrategy[Trajectory]:
+    """A run of these messages and steps with any outcome."""
+    outcome = st.builds(
+        Outcome, score=st.floats(0, 1), success=st.none() | st.booleans(), baseline=st.none() | st.floats(0, 1)
+    )
+    strategy: SearchStrategy[Trajectory] = st.builds(
+        Trajectory,
+        id=st.just("run"),
+        messages=st.just(tuple(messages)),
+        steps=st.just(tuple(steps)),
+        actors=st.just(tuple(Actor(id=name, name=name, kind=kind) for name, kind in _AGENTS.items())),
+        answer_id=st.none() | st.sampled_from([m.id for m in messages]) if messages else st.none(),
+        outcome=outcome,
+        status=st.sampled_from(["ok", "error", "unknown"]),
+        task=st.none() | st.just("How many apples and pears?"),
+    )
+    return strategy
 
 
 def _parts(st: Any, index: int) -> SearchStrategy[tuple[Part, ...]]:

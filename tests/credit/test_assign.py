@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from credit_hooks.credit import CreditConfig, assign_credit
@@ -138,3 +142,28 @@ def test_the_far_end_of_a_very_long_chain_is_shared_evenly_and_not_undefined():
 def test_a_configuration_that_cannot_work_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         CreditConfig(**wrong)
+
+
+@pytest.mark.parametrize("score", ["0.0", "1.0"])
+def test_the_bytes_do_not_depend_on_the_processes_hash_seed(score):
+    program = f"""
+from credit_hooks.credit import assign_credit
+from credit_hooks.trajectory import *
+said = ["We assume Seattle has 17 Total_Count and 25 pears.", "So the answer is 42 for Seattle.", "No, 41 for Boston, 7."]
+messages = tuple(
+    Message(id=f"m{{i}}", index=i, actor_id="abc"[i % 3], parts=(TextPart(text=said[i * i % 3]),)) for i in range(9)
+)
+print(assign_credit(Trajectory(id="r", messages=messages, outcome=Outcome(score={score}))).model_dump_json())
+"""
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(outputs) == 1
+    assert "credited" in outputs.pop()
