@@ -149,7 +149,7 @@ def test_the_bytes_do_not_depend_on_the_processes_hash_seed(score):
     program = f"""
 from credit_hooks.credit import assign_credit
 from credit_hooks.trajectory import *
-said = ["We assume Seattle has 17 Total_Count and 25 pears.", "So the answer is 42 for Seattle.", "No, 41 for Boston, 7."]
+said = ["We assume Seattle has 17 Total_Count and 25.", "So the answer is 42 for Seattle.", "No, 41 for Boston, 7."]
 messages = tuple(
     Message(id=f"m{{i}}", index=i, actor_id="abc"[i % 3], parts=(TextPart(text=said[i * i % 3]),)) for i in range(9)
 )
