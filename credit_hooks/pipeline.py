@@ -115,6 +115,8 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - the guard of the worker: the spans are ended whatever happens
             self._failed("crediting", error)
             self._release(run, encoded, {}, "error")
+        finally:
+            run.dissolve()
 
     def release_ended(self, run: RunRecord) -> None:
         """End, without credit, the spans of a running run that wait in `run.unreleased`."""
@@ -157,6 +159,7 @@ class Pipeline:
             self._failed("encoding", error)
             encoded = []
         self._release(run, encoded, {}, status)
+        run.dissolve()
 
     def _is_awaited(self, run: RunRecord) -> bool:
         """Whether anybody looks at the run now: an outcome may follow from it, or somebody receives it."""
@@ -189,7 +192,8 @@ class Pipeline:
         attributes = span_attributes(credited) if run.released is None and self._delivery == "span" else {}
         self._release(run, encoded, attributes, run.released or credited.credit.status)
         self._deliver(credited)
-        if self._delivery == "event" and credited.credit.status == "credited":
+        ended_before = self._delivery == "event" or run.released is not None
+        if ended_before and credited.credit.status == "credited":
             emit_events(credited)
 
     def _verdict(self, finished: FinishedRun) -> Verdict:

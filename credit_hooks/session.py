@@ -196,7 +196,7 @@ class CaptureSession:
         own = {**_kind_attributes(kind, operation), **attributes}
         opened = self._holder.open(title, own, start, parent=parent.context)
         step = _step(kind, title, opened, parent, actor, start, own)
-        run.steps.append(step)
+        run.add_step(step)
         if self._holder.full and run.released is None:
             self._give_up(run, "overflow")
         return step

@@ -199,7 +199,7 @@ class CreditCallback(_Handler):
         run = GraphRun(record, Authors(record), self._threads.messages(thread), waiting)
         task = Task(run, run_id, record.root, ns="", superstep=-1, is_call=False)
         with record.lock:
-            run.start(task, inputs)
+            run.start(inputs)
         self._enter(run_id, task)
 
     def _start_task(
@@ -301,6 +301,7 @@ class CreditCallback(_Handler):
             scope = task.scope.rpartition("|")[0] if status == "handoff" else None
             with record.lock:
                 task.run.write(task, outputs, scope=scope)
+        task.seen = None  # else every task of a long run keeps a list of its whole history
         self._session.end_step(record, task.step)
 
     def _end_run(self, task: Task, outputs: Any, error: BaseException | None) -> None:
@@ -320,6 +321,7 @@ class CreditCallback(_Handler):
         record.output = outputs
         with record.lock:
             record.answer = run.answer(outputs)
+            run.close()
             self._threads.remember(record, status)
         self._session.end_run(record, status)
 

@@ -36,6 +36,9 @@ __all__ = ["Earlier", "GraphRun", "Task"]
 _UNBOUND_WINDOW = 256
 """How far back a message without identity or id is looked for by content."""
 
+_SHOWN = 128
+"""Newest messages of a prompt that are kept for its chat span; all of them are in its read set."""
+
 Records = tuple[MessageRecord, ...]
 
 
@@ -103,7 +106,6 @@ class GraphRun:
         self.record = record
         self.authors = authors
         self.interrupted = False
-        self.root: Task | None = None
         self.run_ids: list[Any] = []
         """Every callback run id of this run."""
         self._earlier = earlier
@@ -428,9 +430,8 @@ class GraphRun:
 
     # --- graphs inside tasks, sends, model and tool calls -------------------------------------------------------------
 
-    def start(self, root: Task, inputs: Any) -> None:
+    def start(self, inputs: Any) -> None:
         """Note what the run was given."""
-        self.root = root
         split = channels(inputs, self._message_channels)
         for channel, messages in split.messages:
             for message in messages:
@@ -486,11 +487,12 @@ class GraphRun:
     def chat_started(self, task: Task, step: StepRecord, prompt: Sequence[Any]) -> None:
         """Note what a model is shown. What was made for the prompt alone was made from what the task could see."""
         visible = task.seen[1] if task.seen is not None else []
-        body = [message for message in prompt if message_role(message) != "system"]
-        if visible and len(body) == len(visible) and body == visible and not task.extras:
+        instructions = _leading_instructions(prompt)
+        # As in `_read_history`: almost every prompt is the history the task was given, and costs one comparison.
+        if visible and not task.extras and prompt[instructions:] == visible:
             step.reads_base = task.step
-            known: list[MessageRecord | None] = []
         else:
+            body = [message for message in prompt if message_role(message) != "system"]
             known = [self._find(message) for message in body]
             consumed = dict.fromkeys(record for record in known if record is not None)
             if len(consumed) == len(body):
@@ -499,7 +501,12 @@ class GraphRun:
                 step.reads_base = None if task.step is self.record.root else task.step
                 before = self.record.resolved_reads(task.step)
                 step.reads_new = tuple(record for record in consumed if record not in before)
-        step.prompt = tuple(self.record.by_object.get(id(message)) or snapshot(message) for message in prompt)
+        shown = (
+            prompt
+            if len(prompt) <= _SHOWN
+            else [*prompt[:instructions], *prompt[max(instructions, len(prompt) - _SHOWN) :]]
+        )
+        step.prompt = tuple(self.record.by_object.get(id(message)) or snapshot(message) for message in shown)
 
     def chat_ended(self, task: Task, step: StepRecord, message: Any) -> None:
         """Note what a model returned, so that the message is known as its result when a node returns it."""
@@ -523,6 +530,11 @@ class GraphRun:
             if call_id in self._calls:
                 step.reads_new = (self._calls[call_id],)
 
+    def close(self) -> None:
+        """Cut what refers back, at the run's end: see :meth:`credit_hooks.record.RunRecord.dissolve`."""
+        self._histories.clear()
+        self._sent.clear()
+
     def answer(self, output: Any) -> MessageRecord | None:
         """The run's answer: the last message of its output, else the last data written, else the last message."""
         split = channels(output, self._message_channels) if output is not None else None
@@ -537,6 +549,11 @@ class GraphRun:
             said = []
         last_said = said or written
         return last_said[-1] if last_said else None
+
+
+def _leading_instructions(prompt: Sequence[Any]) -> int:
+    """How many system messages a prompt starts with."""
+    return next((i for i, message in enumerate(prompt) if message_role(message) != "system"), len(prompt))
 
 
 def _empty(value: Any) -> bool:
