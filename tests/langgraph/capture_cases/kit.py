@@ -82,16 +82,16 @@ class Topology:
     turns: tuple[Turn, ...]
     config: dict[str, Any] = field(default_factory=dict)
 
-    async def run(self, mode, *, callbacks=(), graph=None):
-        """Outcome of every turn: ("returned", value) or ("raised", exception type, exception text)."""
+    async def run(self, mode, *, callbacks=(), graph=None, **settings):
+        """Outcome of every turn: ("returned", value) or ("raised", exception type, arguments, notes)."""
         graph = self.build(mode) if graph is None else graph
         outcomes = []
         for turn in self.turns:
-            config = {**self.config, "callbacks": list(callbacks)}
+            config = {**self.config, **settings, "callbacks": list(callbacks)}
             try:
                 outcomes.append(("returned", await mode.run(graph, turn.inputs(), config)))
             except Exception as error:
-                outcomes.append(("raised", type(error), str(error)))
+                outcomes.append(("raised", type(error), error.args, getattr(error, "__notes__", [])))
         return outcomes
 
 
