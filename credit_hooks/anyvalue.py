@@ -31,6 +31,8 @@ def text(value: Any) -> str | None:
     if not isinstance(value, str):
         return None
     plain = value if type(value) is str else str.__str__(value)
+    if plain.isascii():  # a flag that CPython keeps: most values need not be encoded to know that they can be
+        return plain
     try:
         plain.encode()
     except UnicodeEncodeError:

@@ -11,13 +11,17 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
+from operator import attrgetter
 
 from credit_hooks.credit import CreditConfig, assign_credit
-from credit_hooks.native import ADAPTER
+from credit_hooks.native import ADAPTER, essentials
 from credit_hooks.rewards import CreditedRun
 from credit_hooks.spans import SpanData
 
 __all__ = ["RunArchive"]
+
+
+_head = attrgetter("name", "trace_id", "span_id", "parent_id", "start_ns", "end_ns", "status", "status_message")
 
 
 class _Unread:
@@ -26,10 +30,14 @@ class _Unread:
     __slots__ = ("pickled",)
 
     def __init__(self, spans: Sequence[SpanData]) -> None:
-        self.pickled = pickle.dumps(spans, pickle.HIGHEST_PROTOCOL)
+        # Plain tuples: a dataclass with slots is pickled field by field in Python, ten times slower.
+        fields = [(_head(span), essentials(span.attributes), span.links) for span in spans]
+        self.pickled = pickle.dumps(fields, pickle.HIGHEST_PROTOCOL)
 
     def read(self, config: CreditConfig) -> CreditedRun:
-        trajectory = next(iter(ADAPTER.trajectories(pickle.loads(self.pickled))))  # noqa: S301 - see above
+        fields = pickle.loads(self.pickled)  # noqa: S301 - see above
+        spans = [SpanData(*head, attributes=kept, links=links) for head, kept, links in fields]
+        trajectory = next(iter(ADAPTER.trajectories(spans)))
         return CreditedRun(trajectory=trajectory, credit=assign_credit(trajectory, config))
 
 

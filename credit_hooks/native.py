@@ -32,7 +32,7 @@ from credit_hooks.trajectory import (
     Usage,
 )
 
-__all__ = ["ADAPTER", "NativeAdapter"]
+__all__ = ["ADAPTER", "NativeAdapter", "essentials"]
 
 _KINDS: Final[Mapping[str, StepKind]] = {
     semconv.OPERATION_WORKFLOW: "workflow",
@@ -76,6 +76,20 @@ _READ: Final = frozenset(
         semconv.TOOL_NAME,
     }
 )
+
+
+_REPEATED: Final = frozenset({semconv.INPUT_VALUE, semconv.OUTPUT_VALUE})
+_REPEATED_IN_STEPS: Final = _REPEATED | {semconv.GEN_AI_INPUT_MESSAGES}
+"""Content that backends show and that the messages say as well."""
+
+
+def essentials(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """A span's attributes without what the reader never looks at: mirrored values, and prompts, which repeat messages.
+
+    With a model that is given a growing history, prompts are nearly all of a run's bytes.
+    """
+    left_out = _REPEATED if semconv.CREDIT_RUN_ID in attributes else _REPEATED_IN_STEPS
+    return {key: value for key, value in attributes.items() if key not in left_out}
 
 
 class NativeAdapter:
