@@ -21,7 +21,8 @@ from credit_hooks.spans import SpanData
 __all__ = ["RunArchive"]
 
 
-_head = attrgetter("name", "trace_id", "span_id", "parent_id", "start_ns", "end_ns", "status", "status_message")
+_PLAIN = ("name", "trace_id", "span_id", "parent_id", "start_ns", "end_ns", "status", "status_message", "links")
+_plain_fields = attrgetter(*_PLAIN)
 
 
 class _Unread:
@@ -31,12 +32,12 @@ class _Unread:
 
     def __init__(self, spans: Sequence[SpanData]) -> None:
         # Plain tuples: a dataclass with slots is pickled field by field in Python, ten times slower.
-        fields = [(_head(span), essentials(span.attributes), span.links) for span in spans]
+        fields = [(_plain_fields(span), essentials(span.attributes)) for span in spans]
         self.pickled = pickle.dumps(fields, pickle.HIGHEST_PROTOCOL)
 
     def read(self, config: CreditConfig) -> CreditedRun:
         fields = pickle.loads(self.pickled)  # noqa: S301 - see above
-        spans = [SpanData(*head, attributes=kept, links=links) for head, kept, links in fields]
+        spans = [SpanData(**dict(zip(_PLAIN, plain, strict=True)), attributes=kept) for plain, kept in fields]
         trajectory = next(iter(ADAPTER.trajectories(spans)))
         return CreditedRun(trajectory=trajectory, credit=assign_credit(trajectory, config))
 
