@@ -76,7 +76,13 @@ class Manifest(BaseModel):
     dropped: dict[str, int] = {}
     """Rows left out, by reason."""
     sha256: str
-    """Digest of the file."""
+    """Digest of the file; of a folder, of the digests of its files."""
+    reward: float | None = None
+    """Sum of the rewards of all messages in the rows. None: the format does not account for rewards."""
+    dropped_reward: dict[str, float] = {}
+    """Sum of the rewards left out, by reason. With `reward` it adds up to `total`."""
+    total: float | None = None
+    """Sum of R - b over the credited runs. None: as for `reward`."""
 
 
 @runtime_checkable

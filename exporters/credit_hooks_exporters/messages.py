@@ -2,7 +2,7 @@
 
 Other formats (SFT, DPO, ...) are views of this one. The reads of a message are given against another row of the same
 run: take the reads of `reads_base`, remove `reads_dropped`, append `reads_new`. Full lists would be quadratic in teams
-where everyone reads everything.
+where everyone reads everything. Reads of a higher `index` than the message's own came after it: they are no parents.
 """
 
 from __future__ import annotations

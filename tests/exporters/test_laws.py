@@ -11,8 +11,8 @@ from credit_hooks_exporters.messages import MessagesExporter
 
 @pytest.mark.parametrize("law", EXPORTER_LAWS, ids=lambda law: law.__name__)
 @pytest.mark.parametrize("name", registry.exporters())
-def test_exporters_keep_the_laws(name, law, tmp_path):
-    law(registry.exporter(name), [sample_run()], tmp_path)
+def test_exporters_keep_the_laws(name, law, tmp_path, siblings):
+    law(registry.exporter(name), siblings, tmp_path)
 
 
 class Torn(MessagesExporter):

@@ -17,13 +17,16 @@ def written(path):
 
 
 def rebuilt(table):
-    """Reads by message id, resolved as the module says, from rows only."""
-    reads = {}
+    """Parents by message id, resolved as the module says, from rows only."""
+    reads, index = {}, {row["message_id"]: row["index"] for row in table}
     for row in table:
         base = list(reads[row["reads_base"]]) if row["reads_base"] is not None else []
         kept = [message_id for message_id in base if message_id not in row["reads_dropped"]]
         reads[row["message_id"]] = tuple(dict.fromkeys([*kept, *row["reads_new"]]))
-    return reads
+    return {
+        message_id: tuple(read for read in found if index.get(read, -1) < index[message_id])
+        for message_id, found in reads.items()
+    }
 
 
 def test_rows_state_run_message_and_reward(tmp_path):
@@ -92,7 +95,7 @@ def runs(draw):
 @given(runs())
 def test_reads_rebuilt_from_rows_are_the_parents(run):
     trajectory = run.trajectory
-    found = rebuilt(rows(run))
+    found = rebuilt(list(rows(run)))
     for message in trajectory.messages:
         assert set(found[message.id]) == set(trajectory.parents(message.id))
         if not cyclic(trajectory):

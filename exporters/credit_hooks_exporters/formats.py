@@ -1,0 +1,39 @@
+"""A training format as data: its columns, how a run becomes rows, and what makes two rows say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from credit_hooks_exporters.examples import Case, Row
+from credit_hooks_exporters.seat import Seat
+
+__all__ = ["Columns", "Format"]
+
+Columns: TypeAlias = Mapping[str, str]
+"""Kind of each column: string, double, bool, int64, json, chat (list of json turns), list<string|double|bool>."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of training data, written by :class:`credit_hooks_exporters.table.TableExporter`."""
+
+    name: str
+    """Its name on the command line."""
+    summary: str
+    """What it is and who reads it, in a sentence or two, for the dataset card."""
+    columns: Columns
+    """Its columns, in order."""
+    rows: Callable[[Case], Iterator[Row]]
+    """The rows of one run. Messages in none of them that are not dropped for a reason of their own are `leftover`."""
+    identity: tuple[str, ...] = ()
+    """Columns in which rows that say the same are equal. Empty: repeated rows mean something and are kept."""
+    seat: Seat = field(default_factory=Seat)
+    """How the view has to be written."""
+    leftover: str = "not_used"
+    """Reason why the other messages are not in the data."""
+    pairs: bool = False
+    """Whether it compares with earlier runs of the same group."""
+    extra_files: Mapping[str, str] = field(default_factory=dict)
+    """Text files that a loader wants beside a folder of data, by name; `{files}` is the pattern of the first split."""

@@ -1,0 +1,27 @@
+"""Rows as JSON lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from credit_hooks_exporters.atomic import DigestingFile
+from credit_hooks_exporters.ids import encode
+
+__all__ = ["JsonLines"]
+
+
+class JsonLines:
+    """Writes one JSON object per row."""
+
+    def __init__(self, file: DigestingFile, columns: Mapping[str, str]) -> None:
+        self._file = file
+        self._columns = [(name, encode(name) + ":") for name in columns]
+
+    def add(self, values: Mapping[str, Any], encoded: Mapping[str, str]) -> None:
+        """Write a row; `encoded` holds those columns that are JSON already."""
+        cells = (key + (encoded[name] if name in encoded else encode(values[name])) for name, key in self._columns)
+        self._file.write(("{" + ",".join(cells) + "}\n").encode("utf-8", "replace"))
+
+    def close(self) -> None:
+        """Nothing is buffered."""

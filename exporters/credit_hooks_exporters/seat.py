@@ -1,0 +1,313 @@
+"""The author's seat: a message of a team as one turn of a chat, with exactly what its author had read before it.
+
+Chat templates know system, user, assistant and tool, and no names, so a team's record is seen from one author's place:
+its own system prompt, its own messages as assistant, everybody else as user turns that begin with `[name]`, and tool
+results only of its own calls. Never seen: what came later, other agents' prompts, other agents' tool calls and results.
+
+Calls are numbered anew in every view (`call00000`, ...): the source's ids are random, which would make equal histories
+differ, and nine letters and digits are what the strictest template (Mistral's) accepts.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from credit_hooks.trajectory import (
+    Actor,
+    BlobPart,
+    DataPart,
+    Message,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    Trajectory,
+    WithheldPart,
+)
+
+__all__ = ["OPENING", "PROCEED", "Seat", "SeatedRun", "Turn", "View"]
+
+Turn: TypeAlias = dict[str, Any]
+"""One chat message: `role`, `content` (never None), and where stated `tool_calls`, `tool_call_id`, `name`."""
+
+OPENING: Final = "Begin."
+"""User turn put first where an author acted without having read anything and the task's text is unknown."""
+PROCEED: Final = "Continue."
+"""User turn between two own messages where strict alternation demands one."""
+
+
+class Seat(BaseModel):
+    """How the view is written; the defaults are what TRL takes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    arguments: Literal["dict", "string"] = "dict"
+    """Tool arguments as an object (TRL) or as a JSON string (OpenAI, ART)."""
+    fold_system: bool = False
+    """Put the system prompt in front of the first user turn, for templates without a system role such as gemma's."""
+    strict_alternation: bool = False
+    """user, assistant, user, ... without exception; implies `tool_turns="text"`."""
+    tool_turns: Literal["native", "text"] = "native"
+    """Own tool calls and results as the chat format has them, or as text, for templates that drop them."""
+    prefix: str = "[{name}] "
+    """What goes before the words of others; `{name}` is their name. Humans speak without it."""
+
+    @property
+    def text_tools(self) -> bool:
+        """Whether tool calls and results are written as text."""
+        return self.strict_alternation or self.tool_turns == "text"
+
+
+class View(NamedTuple):
+    """A message from its author's seat."""
+
+    prompt: list[Turn]
+    """What the author had before it, ending where its turn begins."""
+    completion: Turn
+    """The message as the author's own turn."""
+
+
+class _Answer(NamedTuple):
+    """Which call a tool result answers."""
+
+    message_id: str
+    call: int
+
+
+class SeatedRun:
+    """A run as its authors saw it. Reading is cheap to repeat; nothing is written into the trajectory."""
+
+    def __init__(self, trajectory: Trajectory, seat: Seat) -> None:
+        self.trajectory = trajectory
+        self.seat = seat
+        self._answers = _answers(trajectory)
+        self._called: dict[str, set[str]] = {}
+        for message in trajectory.messages:
+            names = {part.name for part in message.parts if isinstance(part, ToolCallPart)}
+            self._called.setdefault(message.actor_id, set()).update(names)
+
+    def view(self, message: Message) -> View:
+        """A message and what its author had before it, as new turns.
+
+        Cost: the number of messages read, which grows with the run in teams where everybody reads everything.
+        """
+        author, numbers = message.actor_id, itertools.count()
+        known = self.trajectory.message_by_id
+        read = [known[message_id] for message_id in self.trajectory.parents(message.id) if message_id in known]
+        turns = list(self._turns(read, author, numbers))
+        if self.seat.text_tools or not any(turn["role"] == "user" for turn in turns):
+            turns = self._opened(turns)
+        if self.seat.strict_alternation:
+            turns = list(_alternating(turns))
+        calls = [part for part in message.parts if isinstance(part, ToolCallPart)]
+        return View(self._with_system(_merged(turns), read, author), self._spoken(_own_text(message), calls, numbers))
+
+    def tools(self, actor_id: str) -> list[JsonValue]:
+        """Definitions, as OpenAI writes them, of those tools of the run that this actor called."""
+        called = self._called.get(actor_id, set())
+        return [
+            {
+                "type": "function",
+                "function": {
+                    "name": tool.name,
+                    "description": tool.description or "",
+                    "parameters": tool.parameters or {"type": "object", "properties": {}},
+                },
+            }
+            for tool in self.trajectory.tools
+            if tool.name in called
+        ]
+
+    def withheld(self, message: Message) -> bool:
+        """Whether the message, or anything its author had read, was kept private by the source."""
+        known = self.trajectory.message_by_id
+        parents = (known[read] for read in self.trajectory.parents(message.id) if read in known)
+        return any(isinstance(part, WithheldPart) for found in (message, *parents) for part in found.parts)
+
+    def name(self, actor_id: str) -> str:
+        """The name the user gave an actor."""
+        actor = self.trajectory.actor_by_id.get(actor_id)
+        return actor_id if actor is None else actor.name
+
+    def _turns(self, read: Sequence[Message], author: str, numbers: Iterator[int]) -> Iterator[Turn]:
+        results = self._own_results(read, author)
+        for message in read:
+            if message.actor_id == author and message.role != "system":
+                yield from self._own_turns(message, results, numbers)
+            elif message.role != "system" and (text := _own_text(message)):
+                yield {"role": "user", "content": self._prefix(message.actor_id) + text}
+
+    def _own_turns(
+        self, message: Message, results: Mapping[_Answer, ToolResultPart], numbers: Iterator[int]
+    ) -> Iterator[Turn]:
+        """An own message and what came back of its calls; calls that nothing came back of are left out."""
+        calls = [part for part in message.parts if isinstance(part, ToolCallPart)]
+        answers = [results.get(_Answer(message.id, number)) for number in range(len(calls))]
+        pairs = [(call, answer) for call, answer in zip(calls, answers, strict=True) if answer is not None]
+        turn = self._spoken(_own_text(message), [call for call, _ in pairs], numbers)
+        if turn["content"] or pairs:
+            yield turn
+        for number, (call, answer) in enumerate(pairs):
+            text = answer.result if isinstance(answer.result, str) else _json(answer.result)
+            if self.seat.text_tools:
+                yield {"role": "user", "content": f"[{call.name}] {text}"}
+            else:
+                identity = turn["tool_calls"][number]["id"]
+                yield {"role": "tool", "name": call.name, "tool_call_id": identity, "content": text}
+
+    def _spoken(self, content: str, calls: Sequence[ToolCallPart], numbers: Iterator[int]) -> Turn:
+        """An assistant turn."""
+        if self.seat.text_tools:
+            return {"role": "assistant", "content": _joined([content, *map(_call_text, calls)])}
+        turn: Turn = {"role": "assistant", "content": content}
+        write = _as_object if self.seat.arguments == "dict" else _as_string
+        functions = [{"name": call.name, "arguments": write(call.arguments)} for call in calls]
+        tool_calls = [{"id": f"call{next(numbers):05}", "type": "function", "function": made} for made in functions]
+        return {**turn, "tool_calls": tool_calls} if tool_calls else turn
+
+    def _own_results(self, read: Iterable[Message], author: str) -> dict[_Answer, ToolResultPart]:
+        found: dict[_Answer, ToolResultPart] = {}
+        for message in read:
+            for number, part in enumerate(message.parts):
+                answer = self._answers.get((message.id, number))
+                if answer is not None and isinstance(part, ToolResultPart) and self._author(answer) == author:
+                    found[answer] = part
+        return found
+
+    def _author(self, answer: _Answer) -> str:
+        return self.trajectory.message_by_id[answer.message_id].actor_id
+
+    def _prefix(self, actor_id: str) -> str:
+        actor = self.trajectory.actor_by_id.get(actor_id)
+        if actor is not None and actor.kind == "human":
+            return ""
+        return self.seat.prefix.replace("{name}", self.name(actor_id))
+
+    def _opened(self, turns: list[Turn]) -> list[Turn]:
+        if turns and turns[0]["role"] == "user":
+            return turns
+        return [{"role": "user", "content": self.trajectory.task or OPENING}, *turns]
+
+    def _with_system(self, turns: list[Turn], read: Iterable[Message], author: str) -> list[Turn]:
+        system = _joined(dict.fromkeys(self._instructions(read, author)))
+        if not system:
+            return turns
+        if not self.seat.fold_system:
+            return [{"role": "system", "content": system}, *turns]
+        first = next(number for number, turn in enumerate(turns) if turn["role"] == "user")
+        turns[first] = {**turns[first], "content": _joined([system, turns[first]["content"]])}
+        return turns
+
+    def _instructions(self, read: Iterable[Message], author: str) -> Iterator[str]:
+        """The author's system prompt, and system messages it read that are its own or nobody else's in the team."""
+        actor = self.trajectory.actor_by_id.get(author)
+        if actor is not None and actor.system_prompt:
+            yield actor.system_prompt
+        for message in read:
+            if message.role == "system" and (message.actor_id == author or not self._is_agent(message.actor_id)):
+                yield _own_text(message)
+
+    def _is_agent(self, actor_id: str) -> bool:
+        actor: Actor | None = self.trajectory.actor_by_id.get(actor_id)
+        return actor is None or actor.kind in ("agent", "orchestrator", "unknown")
+
+
+def _answers(trajectory: Trajectory) -> dict[tuple[str, int], _Answer]:
+    """The call that each tool result answers, by (message id, part): the nearest before it with its id.
+
+    Two agents may use the same call ids, so a call that the result's own step read goes first. Results without an id
+    answer the first open call without one that their step read: a guess by order alone could give an agent the result
+    of somebody else.
+    """
+    calls: dict[str | None, list[tuple[_Answer, str]]] = {}
+    answers: dict[tuple[str, int], _Answer] = {}
+    for message in trajectory.messages:
+        results = [(number, part) for number, part in enumerate(message.parts) if isinstance(part, ToolResultPart)]
+        parents = frozenset(trajectory.parents(message.id)) if results else frozenset[str]()
+        for number, part in results:
+            candidates = calls.get(part.id, [])
+            read = [found for found in candidates if found[0].message_id in parents]
+            if part.id is None:
+                taken = set(answers.values())
+                read = [(call, name) for call, name in read if call not in taken and part.name in (None, name)]
+                candidates = read = read[:1]
+            if chosen := (read or candidates):
+                answers[message.id, number] = chosen[-1][0]
+        own = (part for part in message.parts if isinstance(part, ToolCallPart))
+        for number, call in enumerate(own):
+            calls.setdefault(call.id, []).append((_Answer(message.id, number), call.name))
+    return answers
+
+
+def _own_text(message: Message) -> str:
+    """Text, data and the mention of attachments; no reasoning, no tool calls, no tool results."""
+    return _joined(_part_text(part) for part in message.parts)
+
+
+def _part_text(part: object) -> str:
+    match part:
+        case TextPart(text=text):
+            return text
+        case DataPart(name=name, value=value):
+            text = value if isinstance(value, str) else _json(value)
+            return f"{name}: {text}" if name else text
+        case BlobPart(mime_type=mime_type):
+            return f"(attachment: {mime_type or 'file'})"
+        case _:
+            return ""
+
+
+def _call_text(part: ToolCallPart) -> str:
+    return f"{part.name}({_as_string(part.arguments)})"
+
+
+def _as_object(arguments: JsonValue) -> dict[str, JsonValue]:
+    """Arguments as templates want them; what is no object is kept under `input`."""
+    if isinstance(arguments, str):
+        try:
+            decoded = json.loads(arguments)
+        except (ValueError, RecursionError):
+            decoded = None
+        arguments = decoded if isinstance(decoded, dict) else {"input": arguments}
+    if arguments is None:
+        return {}
+    return arguments if isinstance(arguments, dict) else {"input": arguments}
+
+
+def _as_string(arguments: JsonValue) -> str:
+    return arguments if isinstance(arguments, str) else _json({} if arguments is None else arguments)
+
+
+def _json(value: JsonValue) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return "\n\n".join(text for text in texts if text)
+
+
+def _merged(turns: Iterable[Turn]) -> list[Turn]:
+    """Adjacent user turns as one, as most templates want it."""
+    merged: list[Turn] = []
+    for turn in turns:
+        if merged and turn["role"] == merged[-1]["role"] == "user":
+            merged[-1] = {**merged[-1], "content": _joined([merged[-1]["content"], turn["content"]])}
+        else:
+            merged.append(turn)
+    return merged
+
+
+def _alternating(turns: Iterable[Turn]) -> Iterator[Turn]:
+    """With a user turn between own messages, and one at the end."""
+    last = "assistant"
+    for turn in turns:
+        if turn["role"] == last == "assistant":
+            yield {"role": "user", "content": PROCEED}
+        yield turn
+        last = turn["role"]
+    if last == "assistant":
+        yield {"role": "user", "content": PROCEED}
