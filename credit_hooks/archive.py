@@ -31,7 +31,7 @@ class _Unread:
     __slots__ = ("pickled",)
 
     def __init__(self, spans: Sequence[SpanData]) -> None:
-        # Plain tuples: a dataclass with slots is pickled field by field in Python, ten times slower.
+        # Plain tuples: dataclasses with slots are pickled by Python code, measured at 11 us a span in place of 4.
         fields = [(_plain_fields(span), essentials(span.attributes)) for span in spans]
         self.pickled = pickle.dumps(fields, pickle.HIGHEST_PROTOCOL)
 
