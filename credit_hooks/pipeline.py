@@ -38,6 +38,10 @@ logger = logging.getLogger("credit_hooks")
 
 RewardDelivery = Literal["span", "event"]
 
+_GRACE = 0.002
+"""Seconds until a finished run is processed. A worker that starts at once takes the interpreter lock for a whole switch
+interval (5 ms) just before `invoke()` returns: measured at 100 steps, it then returned 4 ms later."""
+
 
 class Pipeline:
     """Takes finished runs and credits them.
@@ -104,6 +108,7 @@ class Pipeline:
     def process(self, run: RunRecord) -> None:
         """Credit a finished run and end its spans. Called on a worker; raises nothing."""
         encoded: list[EncodedSpan] = []
+        time.sleep(_GRACE)
         try:
             with run.lock:
                 run.assign_ids(self._source_id)
@@ -200,7 +205,7 @@ class Pipeline:
         with self._lock:
             if finished.id in self._early_scores:
                 return self._early_scores.pop(finished.id)
-        if self._evaluate is None or finished.status in ("interrupted", "cancelled"):
+        if self._evaluate is None or finished.status in ("interrupted", "cancelled", "abandoned"):
             return None
         return self._evaluations.run(self._evaluate, finished)
 

@@ -20,8 +20,8 @@ from credit_hooks.trajectory import ActorKind, StepKind
 
 __all__ = ["ActorRecord", "MessageRecord", "RunRecord", "RunStatus", "Snapshot", "StepRecord", "StepStatus"]
 
-StepStatus: TypeAlias = Literal["ok", "error", "cancelled", "interrupted", "handoff", "unknown"]
-RunStatus: TypeAlias = Literal["ok", "error", "cancelled", "interrupted", "unknown"]
+StepStatus: TypeAlias = Literal["ok", "error", "cancelled", "interrupted", "abandoned", "handoff", "unknown"]
+RunStatus: TypeAlias = Literal["ok", "error", "cancelled", "interrupted", "abandoned", "unknown"]
 
 
 @dataclass(slots=True)

@@ -110,3 +110,6 @@ LANGGRAPH_STEP: Final = "langgraph.step"
 LANGGRAPH_CHECKPOINT_NS: Final = "langgraph.checkpoint_ns"
 LANGGRAPH_TRIGGERS: Final = "langgraph.triggers"
 LANGGRAPH_THREAD_ID: Final = "langgraph.thread_id"
+
+# AutoGen: ids of the messages that a member's buffer held when its turn began.
+AUTOGEN_DELIVERED: Final = "autogen.delivered"

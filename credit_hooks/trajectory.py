@@ -246,7 +246,7 @@ class Step(_Frozen):
     """Start, nanoseconds since the epoch. None: unknown."""
     end_ns: int | None = None
     """End, nanoseconds since the epoch. None: unknown."""
-    status: Literal["ok", "error", "cancelled", "interrupted", "handoff", "unknown"] = "unknown"
+    status: Literal["ok", "error", "cancelled", "interrupted", "abandoned", "handoff", "unknown"] = "unknown"
     """How it ended. An interrupt and a handoff are not errors."""
     error: str | None = None
     """Error type or message. None: no error."""
@@ -332,8 +332,8 @@ class Trajectory(_Frozen):
     """Dialect or file it was read from. None: built by hand."""
     name: str | None = None
     """Name of the graph or team. None: unknown."""
-    status: Literal["ok", "error", "cancelled", "interrupted", "unknown"] = "unknown"
-    """How the run itself ended, apart from whether its answer was right."""
+    status: Literal["ok", "error", "cancelled", "interrupted", "abandoned", "unknown"] = "unknown"
+    """How the run itself ended, apart from whether its answer was right. Abandoned: its stream was broken off."""
     task_id: str | None = None
     """The task it worked on. None: unknown."""
     group_id: str | None = None

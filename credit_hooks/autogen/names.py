@@ -1,0 +1,118 @@
+"""Every private name of AutoGen 0.7 that capture reads, once, and what is done without it.
+
+AutoGen has no public way to ask a team for its members or an agent for its model. Each accessor returns nothing where
+its name has gone: that part is then not captured, and the run is not affected. A test says so first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+__all__ = [
+    "PRIVATE_NAMES",
+    "context_messages",
+    "edges_of",
+    "handoff_tools",
+    "inner_team",
+    "manager_name",
+    "model_clients",
+    "model_context",
+    "model_name",
+    "participants",
+    "task_runners",
+    "workbenches",
+    "wrapped_agent",
+]
+
+PRIVATE_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "RoundRobinGroupChat": ("_participants", "_group_chat_manager_name"),
+    "SelectorGroupChat": ("_participants", "_group_chat_manager_name", "_model_client"),
+    "MagenticOneGroupChat": ("_participants", "_group_chat_manager_name", "_model_client"),
+    "Swarm": ("_participants", "_group_chat_manager_name"),
+    "GraphFlow": ("_participants", "_group_chat_manager_name", "_graph"),
+    "AssistantAgent": ("_model_client", "_model_context", "_workbench", "_handoff_tools"),
+    "CodeExecutorAgent": ("_model_client", "_model_context"),
+    "SocietyOfMindAgent": ("_team", "_model_client", "_model_context"),
+    "MessageFilterAgent": ("_wrapped_agent",),
+    "AgentTool": ("_task_runner",),
+    "TeamTool": ("_task_runner",),
+    "StaticStreamWorkbench": ("_tools",),
+    "UnboundedChatCompletionContext": ("_messages",),
+    "OpenAIChatCompletionClient": ("_create_args",),
+}
+"""Class of AutoGen to the private attributes of its instances that are read here."""
+
+
+def participants(team: Any) -> list[Any]:
+    """Members of a team, agents and teams."""
+    return list(getattr(team, "_participants", None) or ())
+
+
+def manager_name(team: Any) -> str | None:
+    """The name under which a team's manager writes. None: it writes nothing."""
+    found = getattr(team, "_group_chat_manager_name", None)
+    return found if isinstance(found, str) else None
+
+
+def edges_of(team: Any) -> Iterator[tuple[str, Any]]:
+    """(source node, edge) of a team that follows a graph."""
+    graph = getattr(team, "_graph", None)
+    for name, node in (getattr(graph, "nodes", None) or {}).items():
+        for edge in node.edges:
+            yield name, edge
+
+
+def inner_team(agent: Any) -> Any:
+    """The team that a SocietyOfMindAgent asks. None: no such agent."""
+    return getattr(agent, "_team", None)
+
+
+def wrapped_agent(agent: Any) -> Any:
+    """The agent behind a MessageFilterAgent. None: no such agent."""
+    return getattr(agent, "_wrapped_agent", None)
+
+
+def model_clients(member: Any) -> list[Any]:
+    """Model clients of an agent or of a team's manager."""
+    client = getattr(member, "_model_client", None)
+    return [] if client is None else [client]
+
+
+def model_context(agent: Any) -> Any:
+    """Where an agent keeps what its model sees. None: it keeps nothing that is known."""
+    return getattr(agent, "_model_context", None)
+
+
+def context_messages(context: Any) -> list[Any]:
+    """What a model context holds now, oldest first."""
+    found = getattr(context, "_messages", None)
+    return found if isinstance(found, list) else []
+
+
+def workbenches(agent: Any) -> list[Any]:
+    """Where an agent's tools run."""
+    found = getattr(agent, "_workbench", None)
+    if found is None:
+        return []
+    return list(found) if isinstance(found, list | tuple) else [found]
+
+
+def handoff_tools(agent: Any) -> list[Any]:
+    """The tools by which an agent hands off; they run in no workbench."""
+    return list(getattr(agent, "_handoff_tools", None) or ())
+
+
+def task_runners(workbench: Any) -> Iterator[Any]:
+    """Agents and teams that are tools of a workbench."""
+    for tool in getattr(workbench, "_tools", None) or ():
+        runner = getattr(tool, "_task_runner", None)
+        if runner is not None:
+            yield runner
+
+
+def model_name(client: Any) -> str | None:
+    """Name of the model behind a client. None: it does not say."""
+    arguments = getattr(client, "_create_args", None)
+    found = arguments.get("model") if isinstance(arguments, Mapping) else None
+    return found if isinstance(found, str) else None

@@ -1,0 +1,339 @@
+"""What is called instead of AutoGen's methods: each calls the original, and tells the capture before and after.
+
+Each takes the capture, what it is about, and the original method, in this order, and returns the replacement. Streams
+are run inside their scope item by item, so that nothing is left attached while the user holds an item.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncGenerator, Callable
+from typing import TYPE_CHECKING, Any
+
+from autogen_agentchat.base import Response, TaskResult
+
+from credit_hooks.autogen.scope import Entered, Scope
+from credit_hooks.autogen.turns import AgentInfo
+
+if TYPE_CHECKING:
+    from credit_hooks.autogen.capture import TeamCapture
+
+__all__ = [
+    "add_message",
+    "call_tool",
+    "call_tool_stream",
+    "condition",
+    "create",
+    "create_stream",
+    "reset",
+    "run",
+    "run_stream",
+    "run_tool",
+    "turn",
+    "turn_stream",
+]
+
+Method = Callable[..., Any]
+
+
+def run_stream(capture: TeamCapture, runner: Any, original: Method) -> Method:
+    """A run of a team or agent. Its result is held back until the team has come to rest."""
+
+    @functools.wraps(original)
+    async def run_stream(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
+        opened = capture.safely(capture.open_run, runner, kwargs.get("task", args[0] if args else None))
+        stream = original(*args, **kwargs)
+        if opened is None:
+            try:
+                async for item in stream:
+                    yield item
+            finally:
+                await _close(stream, None)
+            return
+        scope, outer = opened
+        result: TaskResult | None = None
+        try:
+            while True:
+                with Entered(scope):
+                    try:
+                        item = await anext(stream)
+                    except StopAsyncIteration:
+                        break
+                capture.safely(capture.saw, scope, item)
+                if isinstance(item, TaskResult) and result is None:
+                    result = item
+                    continue
+                if result is not None:
+                    yield result
+                    result = item if isinstance(item, TaskResult) else None
+                    if result is not None:
+                        continue
+                yield item
+        except BaseException as error:
+            await _close(stream, scope)
+            capture.safely(capture.close_run, scope, outer, result, error)
+            if result is not None and not isinstance(error, GeneratorExit):
+                yield result
+            raise
+        capture.safely(capture.close_run, scope, outer, result, None)
+        if result is not None:
+            yield result
+
+    return run_stream
+
+
+def run(capture: TeamCapture, runner: Any, original: Method) -> Method:
+    """A run of an agent that is not streamed."""
+
+    @functools.wraps(original)
+    async def run(*args: Any, **kwargs: Any) -> Any:
+        opened = capture.safely(capture.open_run, runner, kwargs.get("task", args[0] if args else None))
+        if opened is None:
+            return await original(*args, **kwargs)
+        scope, outer = opened
+        try:
+            with Entered(scope):
+                result = await original(*args, **kwargs)
+        except BaseException as error:
+            capture.safely(capture.close_run, scope, outer, None, error)
+            raise
+        for message in getattr(result, "messages", ()):
+            capture.safely(capture.saw, scope, message)
+        capture.safely(capture.close_run, scope, outer, result, None)
+        return result
+
+    return run
+
+
+def turn_stream(capture: TeamCapture, agent: Any, info: AgentInfo, original: Method) -> Method:
+    """A turn of an agent, streamed."""
+
+    @functools.wraps(original)
+    async def on_messages_stream(messages: Any, cancellation_token: Any) -> AsyncGenerator[Any, None]:
+        turn = capture.safely(capture.open_turn, agent, info, messages)
+        stream = original(messages, cancellation_token)
+        if turn is None:
+            try:
+                async for item in stream:
+                    yield item
+            finally:
+                await _close(stream, None)
+            return
+        try:
+            while True:
+                with Entered(turn.scope):
+                    try:
+                        item = await anext(stream)
+                    except StopAsyncIteration:
+                        break
+                capture.safely(capture.wrote, turn, item)
+                if isinstance(item, Response):
+                    # Whoever asked may stop reading here: the turn is over.
+                    capture.safely(capture.close_turn, turn, None)
+                yield item
+        except BaseException as error:
+            await _close(stream, turn.scope)
+            capture.safely(capture.close_turn, turn, error)
+            raise
+        capture.safely(capture.close_turn, turn, None)
+
+    return on_messages_stream
+
+
+def turn(capture: TeamCapture, agent: Any, info: AgentInfo, original: Method) -> Method:
+    """A turn of an agent, at once."""
+
+    @functools.wraps(original)
+    async def on_messages(messages: Any, cancellation_token: Any) -> Any:
+        turn = capture.safely(capture.open_turn, agent, info, messages)
+        if turn is None:
+            return await original(messages, cancellation_token)
+        try:
+            with Entered(turn.scope):
+                response = await original(messages, cancellation_token)
+        except BaseException as error:
+            capture.safely(capture.close_turn, turn, error)
+            raise
+        capture.safely(capture.wrote, turn, response)
+        capture.safely(capture.close_turn, turn, None)
+        return response
+
+    return on_messages
+
+
+def reset(capture: TeamCapture, info: AgentInfo, original: Method) -> Method:
+    """An agent is reset."""
+
+    @functools.wraps(original)
+    async def on_reset(*args: Any, **kwargs: Any) -> Any:
+        capture.safely(capture.reset, info)
+        return await original(*args, **kwargs)
+
+    return on_reset
+
+
+def add_message(capture: TeamCapture, info: AgentInfo, original: Method) -> Method:
+    """A model context grows."""
+
+    @functools.wraps(original)
+    async def add_message(message: Any) -> Any:
+        result = await original(message)
+        capture.safely(capture.added, info, message)
+        return result
+
+    return add_message
+
+
+def create(capture: TeamCapture, client: Any, original: Method) -> Method:
+    """A model call."""
+
+    @functools.wraps(original)
+    async def create(*args: Any, **kwargs: Any) -> Any:
+        opened = capture.safely(capture.open_chat, client, kwargs.get("messages", args[0] if args else ()))
+        if opened is None:
+            return await original(*args, **kwargs)
+        try:
+            with Entered(_inside(opened[0], opened[1])):
+                result = await original(*args, **kwargs)
+        except BaseException as error:
+            capture.safely(capture.close_chat, opened, None, error)
+            raise
+        capture.safely(capture.close_chat, opened, result, None)
+        return result
+
+    return create
+
+
+def create_stream(capture: TeamCapture, client: Any, original: Method) -> Method:
+    """A model call, streamed."""
+
+    @functools.wraps(original)
+    async def create_stream(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
+        opened = capture.safely(capture.open_chat, client, kwargs.get("messages", args[0] if args else ()))
+        stream = original(*args, **kwargs)
+        scope = None if opened is None else _inside(opened[0], opened[1])
+        item: Any = None
+        try:
+            async for item in _through(stream, scope):
+                if opened is not None and not isinstance(item, str):
+                    capture.safely(capture.close_chat, opened, item, None)
+                    opened = None
+                yield item
+        except BaseException as error:
+            if opened is not None:
+                capture.safely(capture.close_chat, opened, None, error)
+            raise
+        if opened is not None:
+            capture.safely(capture.close_chat, opened, None, None)
+
+    return create_stream
+
+
+def call_tool(capture: TeamCapture, workbench: Any, original: Method) -> Method:
+    """A tool call."""
+
+    @functools.wraps(original)
+    async def call_tool(name: str, arguments: Any = None, *args: Any, **kwargs: Any) -> Any:
+        scope = capture.safely(capture.open_tool, workbench, name, arguments, _call_id(args, kwargs))
+        return await _tool(capture, scope, functools.partial(original, name, arguments, *args, **kwargs))
+
+    return call_tool
+
+
+def run_tool(capture: TeamCapture, tool: Any, original: Method) -> Method:
+    """A call of a tool that runs in no workbench, such as a handoff."""
+
+    @functools.wraps(original)
+    async def run_json(arguments: Any, *args: Any, **kwargs: Any) -> Any:
+        scope = capture.safely(capture.open_tool, tool, tool.name, arguments, kwargs.get("call_id"))
+        return await _tool(capture, scope, functools.partial(original, arguments, *args, **kwargs))
+
+    return run_json
+
+
+async def _tool(capture: TeamCapture, scope: Scope | None, call: Method) -> Any:
+    if scope is None:
+        return await call()
+    try:
+        with Entered(scope):
+            result = await call()
+    except BaseException as error:
+        capture.safely(capture.close_tool, scope, None, error)
+        raise
+    capture.safely(capture.close_tool, scope, result, None)
+    return result
+
+
+def call_tool_stream(capture: TeamCapture, workbench: Any, original: Method) -> Method:
+    """A tool call, streamed; the last item is the result."""
+
+    @functools.wraps(original)
+    async def call_tool_stream(
+        name: str, arguments: Any = None, *args: Any, **kwargs: Any
+    ) -> AsyncGenerator[Any, None]:
+        scope = capture.safely(capture.open_tool, workbench, name, arguments, _call_id(args, kwargs))
+        item: Any = None
+        try:
+            async for item in _through(original(name, arguments, *args, **kwargs), scope):
+                yield item
+        except BaseException as error:
+            if scope is not None:
+                capture.safely(capture.close_tool, scope, None, error)
+            raise
+        if scope is not None:
+            capture.safely(capture.close_tool, scope, item, None)
+
+    return call_tool_stream
+
+
+def condition(capture: TeamCapture, team: Any, source: str, edge: Any, original: Method) -> Method:
+    """The condition of a graph's edge."""
+
+    @functools.wraps(original)
+    def condition_function(message: Any) -> Any:
+        met = original(message)
+        if not met:
+            capture.safely(capture.refused, team, edge, message)
+        return met
+
+    return condition_function
+
+
+async def _through(stream: Any, scope: Scope | None) -> AsyncGenerator[Any, None]:
+    """The items of a stream that runs inside a scope."""
+    try:
+        while True:
+            try:
+                if scope is None:
+                    item = await anext(stream)
+                else:
+                    with Entered(scope):
+                        item = await anext(stream)
+            except StopAsyncIteration:
+                return
+            yield item
+    finally:
+        await _close(stream, scope)
+
+
+async def _close(stream: Any, scope: Scope | None) -> None:
+    close = getattr(stream, "aclose", None)
+    if close is None:
+        return
+    if scope is None:
+        await close()
+        return
+    with Entered(scope):
+        await close()
+
+
+def _inside(scope: Scope, step: Any) -> Scope:
+    """A model call's scope: foreign spans nest under it; agents and tools do not."""
+    inner = Scope(scope.run, step, scope.owner, turn=scope.turn)
+    inner.team = scope.team
+    return inner
+
+
+def _call_id(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+    found = kwargs.get("call_id", args[1] if len(args) > 1 else None)
+    return found if isinstance(found, str) else None
