@@ -12,7 +12,8 @@ from credit_hooks_exporters.seat import Seat
 __all__ = ["Columns", "Format"]
 
 Columns: TypeAlias = Mapping[str, str]
-"""Kind of each column: string, double, bool, int64, json, chat (list of json turns), list<string|double|bool>."""
+"""Kind of each column: string, double, bool, int64, json, list<string|double|bool>, chat (turns), tools (definitions),
+turns (turns that have a role and a content only)."""
 
 
 @dataclass(frozen=True)
@@ -37,3 +38,13 @@ class Format:
     """Whether it compares with earlier runs of the same group."""
     extra_files: Mapping[str, str] = field(default_factory=dict)
     """Text files that a loader wants beside a folder of data, by name; `{files}` is the pattern of the first split."""
+
+    def columns_for(self, seat: Seat) -> Columns:
+        """The columns where the view is written so.
+
+        Turns with calls have to be JSON, so that nothing is injected into arguments. Plain ones are typed, as a loader
+        would type them: TRL's ORPO and CPO trainers overwrite the columns with text, which datasets 5.2 takes apart
+        into letters where the column was JSON.
+        """
+        plain = seat.text_tools
+        return {name: "turns" if kind == "chat" and plain else kind for name, kind in self.columns.items()}

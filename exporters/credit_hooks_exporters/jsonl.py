@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from credit_hooks_exporters.atomic import DigestingFile
 from credit_hooks_exporters.ids import encode
 
 __all__ = ["JsonLines"]
+
+_SEPARATOR: Final = re.compile("[\x85\u2028\u2029]")
+"""What JSON allows in a string and `str.splitlines` takes for the end of a line."""
 
 
 class JsonLines:
@@ -21,7 +25,12 @@ class JsonLines:
     def add(self, values: Mapping[str, Any], encoded: Mapping[str, str]) -> None:
         """Write a row; `encoded` holds those columns that are JSON already."""
         cells = (key + (encoded[name] if name in encoded else encode(values[name])) for name, key in self._columns)
-        self._file.write(("{" + ",".join(cells) + "}\n").encode("utf-8", "replace"))
+        line = _SEPARATOR.sub(_escaped, ",".join(cells))
+        self._file.write(f"{{{line}}}\n".encode("utf-8", "replace"))
 
     def close(self) -> None:
         """Nothing is buffered."""
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"

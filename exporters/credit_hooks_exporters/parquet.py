@@ -28,6 +28,7 @@ _TYPES: Final[Mapping[str, pa.DataType]] = {
     "int64": pa.int64(),
     "json": pa.json_(),
     "chat": pa.list_(pa.json_()),
+    "tools": pa.list_(pa.json_()),
     "list<string>": pa.list_(pa.string()),
     "list<double>": pa.list_(pa.float64()),
     "list<bool>": pa.list_(pa.bool_()),
@@ -89,7 +90,7 @@ class _Sink(io.RawIOBase):
 def _array(values: list[Any], kind: str, to: pa.DataType) -> pa.Array:
     if kind == "json":
         return pa.array([None if value is None else _text(encode(value)) for value in values], pa.string()).cast(to)
-    if kind == "chat":
+    if kind in ("chat", "tools"):
         texts = [None if value is None else [_text(encode(item)) for item in value] for value in values]
         return pa.array(texts, pa.list_(pa.string())).cast(to)
     return pa.array(_cleaned(values), to)

@@ -10,7 +10,7 @@ from credit_hooks.failure.symptoms import results_of, symptom_of
 from credit_hooks.language import ENGLISH
 from credit_hooks_exporters.examples import Case, Example, task_key
 from credit_hooks_exporters.ids import digest, encode
-from credit_hooks_exporters.seat import Turn
+from credit_hooks_exporters.seat import Turn, call_id
 from credit_hooks_exporters.siblings import Candidate
 
 __all__ = ["Preference", "preferences"]
@@ -81,7 +81,17 @@ def _preference(
         "evidence": pair.evidence,
     }
     own = tuple(found.attempt.key[1] for found in both if found.attempt.key[0] == case.run_id)
-    return Preference(at.prompt, chosen.completion, rejected.completion, at.tools, pair.margin, meta, own, earlier)
+    sides = [_continuing(at.prompt, found.completion) for found in both]
+    return Preference(at.prompt, *sides, at.tools, pair.margin, meta, own, earlier)
+
+
+def _continuing(prompt: list[Turn], completion: Turn) -> Turn:
+    """A completion with its calls numbered as they go on after this prompt: a repair was written after more calls."""
+    calls = completion.get("tool_calls")
+    if not calls:
+        return completion
+    before = sum(len(turn.get("tool_calls", ())) for turn in prompt)
+    return {**completion, "tool_calls": [{**call, "id": call_id(before + n)} for n, call in enumerate(calls)]}
 
 
 def _attempt(case: Case, example: Example, failed: bool) -> Attempt:

@@ -29,7 +29,7 @@ from credit_hooks.trajectory import (
     WithheldPart,
 )
 
-__all__ = ["OPENING", "PROCEED", "Seat", "SeatedRun", "Turn", "View"]
+__all__ = ["OPENING", "PROCEED", "Seat", "SeatedRun", "Turn", "View", "call_id"]
 
 Turn: TypeAlias = dict[str, Any]
 """One chat message: `role`, `content` (never None), and where stated `tool_calls`, `tool_call_id`, `name`."""
@@ -37,7 +37,8 @@ Turn: TypeAlias = dict[str, Any]
 OPENING: Final = "Begin."
 """User turn put first where an author acted without having read anything and the task's text is unknown."""
 PROCEED: Final = "Continue."
-"""User turn between two own messages where strict alternation demands one."""
+"""User turn after an own message where the author went on without reading anything: trainers take a prompt that ends
+with an assistant turn for one to be continued. Under strict alternation also between two own messages."""
 
 
 class Seat(BaseModel):
@@ -78,6 +79,11 @@ class _Answer(NamedTuple):
     call: int
 
 
+def call_id(number: int) -> str:
+    """Id of the call of this number in a view: nine letters and digits."""
+    return f"call{number:05}"
+
+
 class SeatedRun:
     """A run as its authors saw it. Reading is cheap to repeat; nothing is written into the trajectory."""
 
@@ -103,11 +109,15 @@ class SeatedRun:
             turns = self._opened(turns)
         if self.seat.strict_alternation:
             turns = list(_alternating(turns))
+        if turns[-1]["role"] == "assistant":
+            turns.append({"role": "user", "content": PROCEED})
         calls = [part for part in message.parts if isinstance(part, ToolCallPart)]
         return View(self._with_system(_merged(turns), read, author), self._spoken(_own_text(message), calls, numbers))
 
     def tools(self, actor_id: str) -> list[JsonValue]:
-        """Definitions, as OpenAI writes them, of those tools of the run that this actor called."""
+        """Definitions, as OpenAI writes them, of the tools of the run that this actor called; none if calls are text."""
+        if self.seat.text_tools:
+            return []
         called = self._called.get(actor_id, set())
         return [
             {
@@ -166,7 +176,7 @@ class SeatedRun:
         turn: Turn = {"role": "assistant", "content": content}
         write = _as_object if self.seat.arguments == "dict" else _as_string
         functions = [{"name": call.name, "arguments": write(call.arguments)} for call in calls]
-        tool_calls = [{"id": f"call{next(numbers):05}", "type": "function", "function": made} for made in functions]
+        tool_calls = [{"id": call_id(next(numbers)), "type": "function", "function": made} for made in functions]
         return {**turn, "tool_calls": tool_calls} if tool_calls else turn
 
     def _own_results(self, read: Iterable[Message], author: str) -> dict[_Answer, ToolResultPart]:
@@ -302,12 +312,10 @@ def _merged(turns: Iterable[Turn]) -> list[Turn]:
 
 
 def _alternating(turns: Iterable[Turn]) -> Iterator[Turn]:
-    """With a user turn between own messages, and one at the end."""
-    last = "assistant"
+    """With a user turn between own messages."""
+    last = "user"
     for turn in turns:
         if turn["role"] == last == "assistant":
             yield {"role": "user", "content": PROCEED}
         yield turn
         last = turn["role"]
-    if last == "assistant":
-        yield {"role": "user", "content": PROCEED}

@@ -133,7 +133,7 @@ class TableExporter:
         fold = Fold(self.format, read)
         seen: set[str] = set()
         with replacing(path) as file:
-            rows = opened(file, self.format.columns, container)
+            rows = opened(file, self.format.columns_for(fold.seat), container)
             for run in runs:
                 if run.trajectory.id in seen:
                     fold.ledger.open(run)

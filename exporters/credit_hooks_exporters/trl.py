@@ -8,14 +8,15 @@ rewards looked up for *fresh* completions give GRPO no gradient, so its rows car
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
-from credit_hooks_exporters.examples import META_COLUMNS, Case, Row, group_of
+from credit_hooks_exporters.examples import META_COLUMNS, Case, Example, Row, group_of
 from credit_hooks_exporters.formats import Format
 from credit_hooks_exporters.preferences import preferences
+from credit_hooks_exporters.seat import Turn
 from credit_hooks_exporters.table import TableExporter
 
-__all__ = ["DPO", "GRPO", "KTO", "PRM", "SFT"]
+__all__ = ["DPO", "GRPO", "GRPO_TURNS", "KTO", "PRM", "SFT"]
 
 
 def _sft(case: Case) -> Iterator[Row]:
@@ -84,8 +85,41 @@ def _grpo(case: Case) -> Iterator[Row]:
         yield Row(values | case.meta(example), (example.message.id,))
 
 
-_TURNS: Final = {"prompt": "chat", "completion": "chat", "tools": "chat"}
-_PAIR: Final = {"prompt": "chat", "chosen": "chat", "rejected": "chat", "tools": "chat", "margin": "double"}
+def _grpo_turns(case: Case) -> Iterator[Row]:
+    """One row per agent and unbroken history: its messages and what it read in between."""
+    rows: dict[str, _Talk] = {}
+    finished: list[_Talk] = []
+    for example in case.examples():
+        talk = rows.get(example.message.actor_id)
+        so_far = None if talk is None else [*talk.first.prompt, *talk.turns]
+        if talk is None or so_far is None or example.prompt[: len(so_far)] != so_far:
+            talk = rows[example.message.actor_id] = _Talk(example, [], [], [])
+            finished.append(talk)
+            so_far = example.prompt
+        between = example.prompt[len(so_far) :]
+        talk.turns += [*between, example.completion]
+        talk.rewards += [*(0.0 for _ in between), example.reward]
+        talk.message_ids.append(example.message.id)
+    for talk in finished:
+        values = {
+            "prompt": talk.first.prompt,
+            "completion": talk.turns,
+            "rewards": talk.rewards,
+            "tools": talk.first.tools,
+        }
+        meta = case.meta(talk.first, *talk.message_ids[1:]) | {"reward": sum(talk.rewards)}
+        yield Row(values | meta, tuple(talk.message_ids))
+
+
+class _Talk(NamedTuple):
+    first: Example
+    turns: list[Turn]
+    rewards: list[float]
+    message_ids: list[str]
+
+
+_TURNS: Final = {"prompt": "chat", "completion": "chat", "tools": "tools"}
+_PAIR: Final = {"prompt": "chat", "chosen": "chat", "rejected": "chat", "tools": "tools", "margin": "double"}
 
 SFT: Final = TableExporter(
     Format(
@@ -100,7 +134,7 @@ DPO: Final = TableExporter(
     Format(
         name="trl-dpo",
         summary="Preferences between messages that were really written at the same point, for TRL's DPOTrainer, "
-        "ORPOTrainer, CPOTrainer, and RewardTrainer, which alone reads the margin.",
+        "RewardTrainer, which alone reads the margin, and, with tool_turns=text, ORPOTrainer and CPOTrainer.",
         columns=_PAIR
         | META_COLUMNS
         | {"rejected_run": "string", "rejected_id": "string"}
@@ -140,5 +174,14 @@ GRPO: Final = TableExporter(
         "credit_hooks_exporters.replay. Looked up for fresh completions, stored rewards give no gradient.",
         columns=_TURNS | {"group": "string"} | META_COLUMNS,
         rows=_grpo,
+    )
+)
+GRPO_TURNS: Final = TableExporter(
+    Format(
+        name="trl-grpo-turns",
+        summary="One row per agent and run: all its messages with what it read in between and a signed reward for "
+        "each, to be replayed by TRL's GRPOTrainer with one advantage per token.",
+        columns=_TURNS | {"rewards": "list<double>"} | META_COLUMNS,
+        rows=_grpo_turns,
     )
 )

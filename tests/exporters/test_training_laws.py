@@ -168,6 +168,16 @@ def test_strict_prompts_alternate_and_end_with_the_user(runs):
         assert all(isinstance(turn["content"], str) and "tool_calls" not in turn for turn in row["prompt"])
 
 
+@given(runs=several_runs(), options=SEATS)
+@settings(max_examples=60, deadline=None)
+def test_a_prompt_has_a_user_turn_and_never_ends_with_an_assistant_turn(runs, options):
+    for row in exported("trl-grpo", runs, options)[1]:
+        roles = [turn["role"] for turn in row["prompt"]]
+        assert "user" in roles
+        assert roles[-1] in ("user", "tool")
+        assert "system" not in roles[1:]
+
+
 @given(runs=several_runs())
 @settings(max_examples=60, deadline=None)
 def test_every_shown_tool_result_follows_its_call(runs):
