@@ -62,6 +62,8 @@ class CaptureOptions(TypedDict, total=False):
     """Longest time the ends of a run's spans wait. Default 600."""
     max_spans_per_run: int
     """Most steps recorded of one run. Default 50,000."""
+    max_active_runs: int
+    """Most runs going on at one time; further ones are not captured. Default 10,000."""
     max_queue: int
     """Most finished runs waiting for the worker. Default 1,000."""
     max_runs: int
@@ -82,6 +84,7 @@ class CaptureSession:
         self._max_hold = options.get("max_hold_seconds", 600.0)
         self._max_steps = options.get("max_spans_per_run", 50_000)
         self._delivery = options.get("reward_delivery", "span")
+        self._max_active = options.get("max_active_runs", 10_000)
         self._active: dict[str, RunRecord] = {}
         self._lock = threading.Lock()
         self._holder = SpanHolder(
@@ -146,6 +149,14 @@ class CaptureSession:
         """Credit a run whose outcome arrives now. None: it is still going on, and is scored when it ends."""
         self._worker.flush(30.0)
         return self._pipeline.score(run_id, verdict)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another run can be captured. Runs that start and never end must not fill the memory."""
+        room = len(self._active) < self._max_active
+        if not room:
+            self._pipeline.stats["refused: too many runs"] += 1
+        return room
 
     # --- what capture rooms call --------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from credit_hooks.record import ActorRecord, RunRecord
 from credit_hooks.trajectory import ActorKind
 
 if TYPE_CHECKING:
-    from credit_hooks.langgraph.provenance import Task
+    from credit_hooks.langgraph.task import Task
 
 __all__ = ["Authors"]
 

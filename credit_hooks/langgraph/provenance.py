@@ -12,13 +12,15 @@ An object that nobody wrote in this run came from before it (an earlier turn, a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import BaseMessage, RemoveMessage
 from langgraph.types import Command
 
 from credit_hooks.langgraph.actors import Authors
+from credit_hooks.langgraph.data import DataFlow, Records
+from credit_hooks.langgraph.generation import Generations
 from credit_hooks.langgraph.messages import (
     is_message_like,
     message_digest,
@@ -28,73 +30,20 @@ from credit_hooks.langgraph.messages import (
     snapshot,
     tool_call_ids,
 )
-from credit_hooks.langgraph.values import channels, data_snapshot, is_scalar, is_tool_call, sends
+from credit_hooks.langgraph.task import Task, enclosing_scopes
+from credit_hooks.langgraph.values import channels, data_snapshot, sends
 from credit_hooks.record import MessageRecord, RunRecord, StepRecord
 
-__all__ = ["Earlier", "GraphRun", "Task"]
+if TYPE_CHECKING:
+    from credit_hooks.langgraph.threads import Earlier
+
+__all__ = ["GraphRun"]
 
 _UNBOUND_WINDOW = 256
 """How far back a message without identity or id is looked for by content."""
 
 _SHOWN = 128
 """Newest messages of a prompt that are kept for its chat span; all of them are in its read set."""
-
-Records = tuple[MessageRecord, ...]
-
-
-class Task:
-    """One execution of a node or `@task`, or the root; all runnables inside it share it."""
-
-    __slots__ = (
-        "chats",
-        "extras",
-        "graphs",
-        "is_call",
-        "nested",
-        "ns",
-        "path",
-        "run",
-        "run_id",
-        "scope",
-        "seen",
-        "step",
-        "superstep",
-    )
-
-    def __init__(self, run: GraphRun, run_id: Any, step: StepRecord, *, ns: str, superstep: int, is_call: bool) -> None:
-        self.run = run
-        self.run_id = run_id
-        self.step = step
-        self.ns = ns
-        self.scope = ns.rpartition("|")[0]
-        self.path: tuple[str, ...] = tuple(part.partition(":")[0] for part in ns.split("|")) if ns else ()
-        self.superstep = superstep
-        self.is_call = is_call
-        self.extras: dict[MessageRecord, None] = {}
-        """What it read beside the history that its read set's base covers."""
-        self.seen: tuple[str, list[Any]] | None = None
-        """(channel, messages) of the history it was given."""
-        self.chats: list[tuple[Any, StepRecord]] = []
-        """(output message, step) of the model calls inside it."""
-        self.graphs: set[Any] = set()
-        """Run ids of graphs that run inside it."""
-        self.nested: dict[str, tuple[Any, Records]] = {}
-        """Final channel values of graphs that ran inside it, and who wrote them."""
-
-
-class _Written(NamedTuple):
-    superstep: int
-    value: Any
-    records: Records
-
-
-class Earlier(NamedTuple):
-    """What an earlier run of the same thread knows of a message."""
-
-    actor: tuple[str, str, str]
-    """Actor id, name, kind."""
-    step_id: str | None
-    """Span id of the turn that wrote it, if that run was interrupted and this one goes on with it."""
 
 
 class GraphRun:
@@ -111,20 +60,14 @@ class GraphRun:
         self._earlier = earlier
         self._waiting = waiting
         self._resumed_with: tuple[MessageRecord, ...] = ()
+        self.data = DataFlow()
+        self.generations = Generations()
         self._message_channels = {"messages"}
         self._histories: dict[tuple[str, str], tuple[list[Any], Task]] = {}
-        self._channel_writes: dict[tuple[str, str], list[_Written]] = {}
-        self._by_value: dict[int, Records] = {}
-        self._by_scalar: dict[tuple[type, Any], MessageRecord] = {}
-        self._calls: dict[str, MessageRecord] = {}
-        self._generated: dict[Any, StepRecord] = {}
         self._unbound: list[MessageRecord] = []
         self._sent: dict[int, Task] = {}
-        self._unwritten: dict[str, Any] = {}
-        """Channel values that tasks were given and nobody wrote: the framework manages them, or they are of before."""
         self._handed_off: set[int] = set()
         """Updates that a task inside handed to the graph around it, seen again as the handoff passes outwards."""
-        self._kept_alive: list[Any] = []
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -148,10 +91,10 @@ class GraphRun:
                 extras.update(dict.fromkeys(known))
             step.reads_count += len(known)
         for channel, item in split.data:
-            found = dict.fromkeys(self._read_data(task, channel, item))
+            found = dict.fromkeys(self.data.read(task, channel, item))
             extras.update(found)
             if channel and not found:
-                self._unwritten[channel] = item
+                self.data.note_unwritten(channel, item)
         sender = self._sent.get(id(value))
         if sender is not None:
             step.scheduled_by = (sender.step,)
@@ -168,7 +111,7 @@ class GraphRun:
         for channel, messages in state.items():
             if type(messages) is not list or not messages:
                 continue
-            for scope in self._scopes(task.scope):
+            for scope in enclosing_scopes(task.scope):
                 before = self._histories.get((scope, channel))
                 # Slice equality settles on identity first: this is the whole cost of reading a long history.
                 if before is None or messages[: len(before[0])] != before[0]:
@@ -230,32 +173,6 @@ class GraphRun:
         actor_id, name, kind = earlier.actor
         return self.record.actor(actor_id, name, kind), earlier.step_id  # type: ignore[arg-type]
 
-    def _read_data(self, task: Task, channel: str, value: Any) -> Iterable[MessageRecord]:
-        if is_tool_call(value) and value.get("id") in self._calls:
-            return (self._calls[value["id"]],)
-        if not is_scalar(value) and (found := self._by_value.get(id(value))) is not None:
-            return found
-        for scope in self._scopes(task.scope):
-            written = [
-                write for write in self._channel_writes.get((scope, channel), ()) if self._before(write, scope, task)
-            ]
-            if written:
-                last = written[-1]
-                if _same_value(last.value, value):
-                    return last.records
-                return dict.fromkeys(record for write in written for record in write.records)
-        if isinstance(value, list | tuple) and value:
-            return dict.fromkeys(record for item in value for record in self._read_item(task, item))
-        return self._read_item(task, value)
-
-    def _read_item(self, task: Task, value: Any) -> Iterable[MessageRecord]:
-        if is_tool_call(value) and value.get("id") in self._calls:
-            return (self._calls[value["id"]],)
-        if not is_scalar(value):
-            return self._by_value.get(id(value), ())
-        record = self._by_scalar.get((type(value), value)) if _telling(value) else None
-        return () if record is None else (record,)
-
     def _in_reach_of_call(self, task: Task) -> dict[MessageRecord, None]:
         """An argument nobody wrote was computed from what the caller could see: its own input and earlier results."""
         caller = task.step.parent
@@ -266,19 +183,6 @@ class GraphRun:
             if step.ended:
                 reach.update(dict.fromkeys(step.writes))
         return reach
-
-    @staticmethod
-    def _before(write: _Written, scope: str, task: Task) -> bool:
-        return scope != task.scope or write.superstep < task.superstep
-
-    @staticmethod
-    def _scopes(scope: str) -> list[str]:
-        """The graph a task belongs to, then those around it."""
-        found = [scope]
-        while scope:
-            scope = scope.rpartition("|")[0]
-            found.append(scope)
-        return found
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -293,7 +197,7 @@ class GraphRun:
         if id(update) not in self._handed_off:
             self._write_data(task, scope, split.data, value)
         if update is not None and scope != task.scope:
-            self._keep(update)
+            self.data.keep(update)
             self._handed_off.add(id(update))
         self.sent(task, value)
         if task.step.writes:
@@ -331,29 +235,18 @@ class GraphRun:
         version = 1 if record is None else record.version + 1
         author = self.authors.of_message(task, message)
         added = self._add(message, author, task.step, channel, version=version)
-        generator = self._generator(task, message)
+        generator = self.generations.of_message(task, message)
         if generator is not None:
             generator.generates.append(added)
-
-    def _generator(self, task: Task, message: Any) -> StepRecord | None:
-        """The model or tool call whose result a message is."""
-        for key in (id(message), message_id(message), getattr(message, "tool_call_id", None)):
-            if key is not None and key in self._generated:
-                return self._generated[key]
-        content = getattr(message, "content", None)
-        for output, step in task.chats:
-            if isinstance(content, str) and content and content == output.content:
-                return step
-        return None
 
     def _write_data(self, task: Task, scope: str, data: list[tuple[str, Any]], source: Any) -> None:
         own: list[tuple[str, Any]] = []
         passed: list[tuple[str, Any, Records]] = []
         for channel, value in data:
-            records = self._passed_on(task, channel, value)
+            records = self.data.passed_on(task, channel, value)
             if records:
                 passed.append((channel, value, records))
-            elif not _empty(value) and not self._is_managed(channel, value):
+            elif not _empty(value) and not self.data.is_managed(channel, value):
                 own.append((channel, value))
         if own:
             record = self.record.add_message(
@@ -363,40 +256,12 @@ class GraphRun:
                 task.step,
                 channel=own[0][0] if len(own) == 1 else None,
             )
-            for output, step in task.chats:
-                if any(
-                    value is output.content or value == output.content for _, value in own if isinstance(value, str)
-                ):
-                    step.generates.append(record)
-                    break
+            generator = self.generations.of_data(task, (value for _, value in own))
+            if generator is not None:
+                generator.generates.append(record)
             passed += [(channel, value, (record,)) for channel, value in own]
         for channel, value, records in passed:
-            self._know_value(scope, channel, value, records, task.superstep)
-
-    def _passed_on(self, task: Task, channel: str, value: Any) -> Records:
-        nested = task.nested.get(channel)
-        if nested is not None and _same_value(nested[0], value):
-            return nested[1]
-        return () if is_scalar(value) else self._by_value.get(id(value), ())
-
-    def _is_managed(self, channel: str, value: Any) -> bool:
-        return channel in self._unwritten and _same_value(self._unwritten[channel], value)
-
-    def _know_value(self, scope: str, channel: str, value: Any, records: Records, superstep: int) -> None:
-        self._channel_writes.setdefault((scope, channel), []).append(_Written(superstep, value, records))
-        if is_scalar(value):
-            if _telling(value):
-                self._by_scalar[type(value), value] = records[-1]
-            return
-        self._keep(value)
-        self._by_value[id(value)] = records
-        items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-        for item in list(items)[:_UNBOUND_WINDOW]:
-            if not is_scalar(item):
-                self._keep(item)
-                self._by_value[id(item)] = records
-            elif _telling(item):
-                self._by_scalar[type(item), item] = records[-1]
+            self.data.know(scope, channel, value, records, task.superstep)
 
     def _add(
         self,
@@ -422,11 +287,8 @@ class GraphRun:
         if own_id is None:
             self._unbound.append(record)
         for call_id in tool_call_ids(message):
-            self._calls[call_id] = record
+            self.data.calls[call_id] = record
         return record
-
-    def _keep(self, value: Any) -> None:
-        self._kept_alive.append(value)
 
     # --- graphs inside tasks, sends, model and tool calls -------------------------------------------------------------
 
@@ -440,7 +302,7 @@ class GraphRun:
             user = self.authors.user()
             record = self.record.add_message(inputs, data_snapshot(split.data), user, None)
             for channel, value in split.data:
-                self._know_value("", channel, value, (record,), -1)
+                self.data.know("", channel, value, (record,), -1)
         if isinstance(inputs, Command) and inputs.resume is not None:
             answer = data_snapshot([("resume", inputs.resume)])
             self._resumed_with = (self.record.add_message(inputs, answer, self.authors.user(), None),)
@@ -455,9 +317,9 @@ class GraphRun:
                 if self._find(message) is None:
                     self._write_message(task, channel, message)
         for channel, value in split.data:
-            records = tuple(self._read_data(task, channel, value))
+            records = tuple(self.data.read(task, channel, value))
             if records:
-                self._know_value(task.ns, channel, value, records, -1)
+                self.data.know(task.ns, channel, value, records, -1)
             elif not task.is_call and not _empty(value):
                 self._write_data(task, task.ns, [(channel, value)], value)
 
@@ -465,23 +327,14 @@ class GraphRun:
         """A graph ends inside a task: its final values were written by its own nodes."""
         split = channels(output, self._message_channels)
         for channel, value in split.data:
-            written = self._channel_writes.get((task.ns, channel), ())
-            own = [write for write in written if write.superstep >= 0] or list(written)
-            records: Records
-            if own and _same_value(own[-1].value, value):
-                records = own[-1].records
-            else:
-                records = tuple(dict.fromkeys(record for write in own for record in write.records))
+            records = self.data.leave_graph(task.ns, channel, value)
             if records:
                 task.nested[channel] = (value, records)
-                if not is_scalar(value):
-                    self._keep(value)
-                    self._by_value[id(value)] = records
 
     def sent(self, task: Task, value: Any) -> None:
         """Note `Send`s, whose argument is another task's whole input."""
         for send in sends(value):
-            self._keep(send)
+            self.data.keep(send)
             self._sent[id(send.arg)] = task
 
     def chat_started(self, task: Task, step: StepRecord, prompt: Sequence[Any]) -> None:
@@ -508,14 +361,6 @@ class GraphRun:
         )
         step.prompt = tuple(self.record.by_object.get(id(message)) or snapshot(message) for message in shown)
 
-    def chat_ended(self, task: Task, step: StepRecord, message: Any) -> None:
-        """Note what a model returned, so that the message is known as its result when a node returns it."""
-        self._keep(message)
-        self._generated[id(message)] = step
-        if (own_id := message_id(message)) is not None:
-            self._generated[own_id] = step
-        task.chats.append((message, step))
-
     def tool_ended(self, task: Task, step: StepRecord, output: Any) -> None:
         """Note what a tool returned; agents that it ran were read for it."""
         inside = self.record.agents_inside(step)
@@ -526,9 +371,9 @@ class GraphRun:
     def tool_started(self, step: StepRecord, call_id: str | None) -> None:
         """Note which message asked for a tool."""
         if call_id is not None:
-            self._generated[call_id] = step
-            if call_id in self._calls:
-                step.reads_new = (self._calls[call_id],)
+            self.generations.tool_started(step, call_id)
+            if call_id in self.data.calls:
+                step.reads_new = (self.data.calls[call_id],)
 
     def close(self) -> None:
         """Cut what refers back, at the run's end: see :meth:`credit_hooks.record.RunRecord.dissolve`."""
@@ -558,17 +403,3 @@ def _leading_instructions(prompt: Sequence[Any]) -> int:
 
 def _empty(value: Any) -> bool:
     return isinstance(value, list | tuple | dict) and not value
-
-
-def _telling(value: Any) -> bool:
-    """Scalars that are unlikely to be equal by accident."""
-    if isinstance(value, str | bytes):
-        return len(value) > 1
-    return not isinstance(value, bool) and value is not None and value not in (0, 1, -1)
-
-
-def _same_value(written: Any, read: Any) -> bool:
-    """Identity for objects; equality only between scalars, as comparing a user's objects may cost or raise anything."""
-    return written is read or (
-        is_scalar(written) and is_scalar(read) and type(written) is type(read) and written == read
-    )

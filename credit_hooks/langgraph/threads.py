@@ -8,13 +8,21 @@ from typing import NamedTuple
 
 from credit_hooks import semconv as sc
 from credit_hooks.langgraph.messages import message_digest, message_id
-from credit_hooks.langgraph.provenance import Earlier
 from credit_hooks.record import RunRecord, RunStatus
 
-__all__ = ["InterruptedRun", "ThreadMemory"]
+__all__ = ["Earlier", "InterruptedRun", "ThreadMemory"]
 
 _MAX_THREADS = 1_000
 _MAX_MESSAGES = 2_000
+
+
+class Earlier(NamedTuple):
+    """What an earlier run of the same thread knows of a message."""
+
+    actor: tuple[str, str, str]
+    """Actor id, name, kind."""
+    step_id: str | None
+    """Span id of the turn that wrote it, if that run was interrupted and this one goes on with it."""
 
 
 class InterruptedRun(NamedTuple):

@@ -44,7 +44,7 @@ def test_a_stream_broken_off_keeps_what_was_written(callback):
     next(stream)
     stream.close()
     (run,) = captured(callback)
-    assert (dag(run), run.status) == (BROKEN_OFF, "cancelled")
+    assert (dag(run), run.status) == (BROKEN_OFF, "abandoned")
     assert callback.open_entries == 0
 
 
@@ -54,7 +54,7 @@ async def test_an_async_stream_broken_off_keeps_what_was_written(callback):
         async for _ in stream:
             break
     (run,) = captured(callback)
-    assert (dag(run), run.status) == (BROKEN_OFF, "cancelled")
+    assert (dag(run), run.status) == (BROKEN_OFF, "abandoned")
     assert callback.open_entries == 0
 
 

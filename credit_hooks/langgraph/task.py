@@ -1,0 +1,61 @@
+"""One execution of a node, as the provenance of its run sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from credit_hooks.record import MessageRecord, StepRecord
+
+if TYPE_CHECKING:
+    from credit_hooks.langgraph.provenance import GraphRun
+
+__all__ = ["Task", "enclosing_scopes"]
+
+
+class Task:
+    """One execution of a node or `@task`, or the root; all runnables inside it share it."""
+
+    __slots__ = (
+        "chats",
+        "extras",
+        "graphs",
+        "is_call",
+        "nested",
+        "ns",
+        "path",
+        "run",
+        "run_id",
+        "scope",
+        "seen",
+        "step",
+        "superstep",
+    )
+
+    def __init__(self, run: GraphRun, run_id: Any, step: StepRecord, *, ns: str, superstep: int, is_call: bool) -> None:
+        self.run = run
+        self.run_id = run_id
+        self.step = step
+        self.ns = ns
+        self.scope = ns.rpartition("|")[0]
+        self.path: tuple[str, ...] = tuple(part.partition(":")[0] for part in ns.split("|")) if ns else ()
+        self.superstep = superstep
+        self.is_call = is_call
+        self.extras: dict[MessageRecord, None] = {}
+        """What it read beside the history that its read set's base covers."""
+        self.seen: tuple[str, list[Any]] | None = None
+        """(channel, messages) of the history it was given."""
+        self.chats: list[tuple[Any, StepRecord]] = []
+        """(output message, step) of the model calls inside it."""
+        self.graphs: set[Any] = set()
+        """Run ids of graphs that run inside it."""
+        self.nested: dict[str, tuple[Any, tuple[MessageRecord, ...]]] = {}
+        """Final channel values of graphs that ran inside it, and who wrote them."""
+
+
+def enclosing_scopes(scope: str) -> list[str]:
+    """The graph that a checkpoint namespace belongs to, then those around it."""
+    found = [scope]
+    while scope:
+        scope = scope.rpartition("|")[0]
+        found.append(scope)
+    return found
