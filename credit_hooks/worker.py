@@ -46,7 +46,8 @@ class Worker:
         _workers.add(self)
 
     def _reset(self) -> None:
-        self._queue: queue.Queue[Job] = queue.Queue(self._max_queue)
+        # A job waits together with its worker, so that whoever drops the callback loses nothing that is queued.
+        self._queue: queue.Queue[tuple[Job, Worker]] = queue.Queue(self._max_queue)
         self._threads: list[threading.Thread] = []
         self._pending = 0
         self._idle = threading.Condition()
@@ -60,7 +61,9 @@ class Worker:
             if self._threads:
                 return
             self._threads = [
-                threading.Thread(target=self._loop, name=f"credit-hooks-{number}", daemon=True)
+                threading.Thread(
+                    target=_loop, args=(weakref.ref(self), self._queue), name=f"credit-hooks-{number}", daemon=True
+                )
                 for number in range(self._size)
             ]
             for thread in self._threads:
@@ -73,7 +76,7 @@ class Worker:
         with self._idle:
             self._pending += 1
         try:
-            self._queue.put_nowait(job)
+            self._queue.put_nowait((job, self))
         except queue.Full:
             self._done()
             return False
@@ -97,26 +100,41 @@ class Worker:
             if self._pending <= 0:
                 self._idle.notify_all()
 
-    def _loop(self) -> None:
-        inside_hook.set(True)
-        while True:
-            try:
-                job: Job | None = self._queue.get(timeout=_TICK)
-            except queue.Empty:
-                job = None
-            if job is not None:
-                try:
-                    job()
-                except Exception:
-                    logger.exception("credit-hooks: a job failed")
-                finally:
-                    self._done()
-            if time.monotonic() >= self._next_tick:
-                self._next_tick = time.monotonic() + _TICK
-                try:
-                    self._tick()
-                except Exception:
-                    logger.exception("credit-hooks: housekeeping failed")
+    def _run(self, job: Job) -> None:
+        try:
+            job()
+        except Exception:
+            logger.exception("credit-hooks: a job failed")
+        finally:
+            self._done()
+
+    def _keep_house(self) -> None:
+        if time.monotonic() < self._next_tick:
+            return
+        self._next_tick = time.monotonic() + _TICK
+        try:
+            self._tick()
+        except Exception:
+            logger.exception("credit-hooks: housekeeping failed")
+
+
+def _loop(worker_of: weakref.ref[Worker], jobs: queue.Queue[tuple[Job, Worker]]) -> None:
+    """A thread's work; it ends when nobody holds the worker any more, as when a callback is made for each call."""
+    inside_hook.set(True)
+    while True:
+        try:
+            job, worker = jobs.get(timeout=_TICK)
+        except queue.Empty:
+            found = worker_of()
+            if found is None:
+                return
+            worker = found
+            del found
+        else:
+            worker._run(job)
+            del job
+        worker._keep_house()
+        del worker
 
 
 _workers: weakref.WeakSet[Worker] = weakref.WeakSet()
