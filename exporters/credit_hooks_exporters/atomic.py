@@ -19,10 +19,13 @@ class DigestingFile:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._digest = hashlib.sha256()
+        self.size = 0
+        """Bytes so far."""
 
     def write(self, data: bytes) -> None:
         """Append bytes."""
         self._file.write(data)
+        self.size += len(data)
         self._digest.update(data)
 
     @property

@@ -28,6 +28,11 @@ class Digests:
             self._settle()
         return True
 
+    def settle(self, values: NDArray[np.uint64]) -> None:
+        """Remember many digests at once."""
+        if values.size:
+            self._sorted.append(np.unique(values))
+
     def __len__(self) -> int:
         return len(self._recent) + sum(part.size for part in self._sorted)
 

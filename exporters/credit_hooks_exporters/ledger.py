@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -31,12 +32,21 @@ class Ledger:
         """Sum of their rewards, by reason."""
         self.signs: Final = Counter[str]()
         """Exported messages by agent and sign, as `solver +`."""
+        self.histogram: Final = Counter[str]()
+        """Exported messages by reward, by the lower edge of bins of width 0.1."""
+        self.methods: Final = Counter[str]()
+        """Credited runs by credit method."""
+        self.low_evidence = 0
+        """Credited runs marked so."""
         self._open: dict[_Key, float] = {}
 
     def open(self, run: CreditedRun) -> None:
         """Begin a run: all its rewards are to be accounted for."""
         self.runs += 1
-        self.total += run.credit.total if run.credit.status == "credited" else 0.0
+        if run.credit.status == "credited":
+            self.total += run.credit.total
+            self.methods[run.credit.method] += 1
+            self.low_evidence += run.credit.low_evidence
         self._open = {
             (run.trajectory.id, reward.message_id): reward.reward
             for reward in run.credit.messages
@@ -87,6 +97,9 @@ class Ledger:
             "dropped": {reason: self.dropped[reason] for reason in sorted(self.dropped)},
             "dropped_reward": {reason: self.dropped_reward[reason] for reason in sorted(self.dropped_reward)},
             "signs": {sign: self.signs[sign] for sign in sorted(self.signs)},
+            "histogram": {edge: self.histogram[edge] for edge in sorted(self.histogram, key=float)},
+            "methods": {method: self.methods[method] for method in sorted(self.methods)},
+            "low_evidence": self.low_evidence,
         }
 
     def add(self, counts: Mapping[str, Any]) -> None:
@@ -96,7 +109,9 @@ class Ledger:
         self.total += counts["total"]
         self.exported += counts["exported"]
         self.dropped.update(counts["dropped"])
-        self.signs.update(counts["signs"])
+        self.low_evidence += counts["low_evidence"]
+        for counter, name in ((self.signs, "signs"), (self.histogram, "histogram"), (self.methods, "methods")):
+            counter.update(counts[name])
         for reason, reward in counts["dropped_reward"].items():
             self._lose(reason, reward)
 
@@ -105,3 +120,4 @@ class Ledger:
 
     def _sign(self, agent: str, reward: float) -> None:
         self.signs[f"{agent} {'+' if reward > 0 else '-' if reward < 0 else '0'}"] += 1
+        self.histogram[f"{max(-10, min(9, math.floor(reward * 10))) / 10:.1f}"] += 1

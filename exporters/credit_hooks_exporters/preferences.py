@@ -81,8 +81,8 @@ def _preference(
         "evidence": pair.evidence,
     }
     own = tuple(found.attempt.key[1] for found in both if found.attempt.key[0] == case.run_id)
-    sides = [_continuing(at.prompt, found.completion) for found in both]
-    return Preference(at.prompt, *sides, at.tools, pair.margin, meta, own, earlier)
+    better, worse = (_continuing(at.prompt, found.completion) for found in both)
+    return Preference(at.prompt, better, worse, at.tools, pair.margin, meta, own, earlier)
 
 
 def _continuing(prompt: list[Turn], completion: Turn) -> Turn:

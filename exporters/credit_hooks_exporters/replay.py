@@ -56,9 +56,9 @@ def replay_rollout(prompts: Sequence[Any], trainer: Any) -> dict[str, Any]:
 class SignedAdvantageMixin:
     """Goes before GRPOTrainer or RLOOTrainer: the advantage of a message is its stored reward, signed, unnormalised.
 
-    Rows of format trl-grpo get one advantage each, shape (B,). Rows of trl-grpo-turns hold several messages, and get one
-    per token, shape (B, T), zero where the author did not write: GRPO only. RLOO has no rollout function, so here it
-    replays the rows by itself.
+    Rows of format trl-grpo get one advantage each, shape (B,). Rows of trl-grpo-turns hold several messages, and get
+    one per token, shape (B, T), zero where the author did not write: GRPO only. RLOO has no rollout function, so here
+    it replays the rows by itself.
     """
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -115,7 +115,7 @@ class SeatedRun:
         return View(self._with_system(_merged(turns), read, author), self._spoken(_own_text(message), calls, numbers))
 
     def tools(self, actor_id: str) -> list[JsonValue]:
-        """Definitions, as OpenAI writes them, of the tools of the run that this actor called; none if calls are text."""
+        """Definitions, as OpenAI writes them, of the run's tools that this actor called; none if calls are text."""
         if self.seat.text_tools:
             return []
         called = self._called.get(actor_id, set())

@@ -41,9 +41,9 @@ class Siblings:
         """Candidates that stood where this attempt stands, oldest first."""
         return self._by_point.get((group, attempt.author, attempt.prefix), [])
 
-    def next_run(self) -> None:
+    def next_run(self, count: int = 1) -> None:
         """Begin another run, whatever its group: what is too old is forgotten."""
-        self._runs += 1
+        self._runs += count
         while self._age and self._age[0][0] < self._runs - self._window:
             _, point = self._age.popleft()
             rest = self._by_point[point][1:]

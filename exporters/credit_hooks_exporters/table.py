@@ -20,7 +20,7 @@ from credit_hooks_exporters.ledger import Ledger
 from credit_hooks_exporters.options import Options
 from credit_hooks_exporters.siblings import Siblings
 
-__all__ = ["Fold", "TableExporter", "Written", "opened"]
+__all__ = ["Fold", "Rows", "TableExporter", "Written", "opened"]
 
 
 class Written(NamedTuple):
@@ -32,13 +32,17 @@ class Written(NamedTuple):
     """Those columns that were made JSON already."""
 
 
-class _Rows(Protocol):
-    def add(self, values: dict[str, Any], encoded: dict[str, str]) -> None: ...
+class Rows(Protocol):
+    """A file that takes rows."""
 
-    def close(self) -> None: ...
+    def add(self, values: dict[str, Any], encoded: dict[str, str]) -> None:
+        """Write one."""
+
+    def close(self) -> None:
+        """Write whatever is still in memory."""
 
 
-def opened(file: DigestingFile, columns: Columns, container: str) -> _Rows:
+def opened(file: DigestingFile, columns: Columns, container: str) -> Rows:
     """A file of rows.
 
     Raises:
@@ -63,6 +67,8 @@ class Fold:
         self.ledger = Ledger()
         self.siblings = Siblings(options.sibling_window)
         self.seen = Digests()
+        self.fresh: list[int] | None = None
+        """Digests of new rows, for whoever put a list here."""
 
     def rows(self, run: CreditedRun) -> Iterator[Written]:
         """The rows of the next run; all its rewards are in the ledger afterwards."""
@@ -108,7 +114,12 @@ class Fold:
         said = hashlib.blake2b(digest_size=8)
         for text in encoded.values():
             said.update(text.encode("utf-8", "replace") + b"\x1f")
-        return self.seen.add(int.from_bytes(said.digest()))
+        number = int.from_bytes(said.digest())
+        if not self.seen.add(number):
+            return False
+        if self.fresh is not None:
+            self.fresh.append(number)
+        return True
 
 
 class TableExporter:

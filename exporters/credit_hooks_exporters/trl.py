@@ -97,8 +97,8 @@ def _grpo_turns(case: Case) -> Iterator[Row]:
             finished.append(talk)
             so_far = example.prompt
         between = example.prompt[len(so_far) :]
-        talk.turns += [*between, example.completion]
-        talk.rewards += [*(0.0 for _ in between), example.reward]
+        talk.turns.extend([*between, example.completion])
+        talk.rewards.extend([*(0.0 for _ in between), example.reward])
         talk.message_ids.append(example.message.id)
     for talk in finished:
         values = {
