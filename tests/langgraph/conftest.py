@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from capture_cases import agents, basic, control, nested, state  # noqa: E402, F401 - they register their graphs
 from capture_cases.kit import MODES, TOPOLOGIES  # noqa: E402
+from capture_cases.traced import Traced  # noqa: E402
 
 from credit_hooks.langgraph import CreditCallback  # noqa: E402
 
@@ -27,3 +28,13 @@ def callback():
     assert callback.flush()
     assert callback.open_entries == 0
     assert callback.failures == []
+
+
+@pytest.fixture
+def traced():
+    traced = Traced()
+    yield traced
+    assert traced.callback.flush()
+    assert traced.callback.open_entries == 0
+    assert traced.callback.failures == []
+    traced.provider.shutdown()

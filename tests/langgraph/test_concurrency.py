@@ -2,7 +2,9 @@
 
 import asyncio
 import contextvars
+import gc
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -214,3 +216,28 @@ def test_models_and_chains_outside_graphs_leak_nothing(callback):
     pipeline(MessagesState, ("model", node)).invoke(user()(), {"callbacks": [callback]})
     assert len(captured(callback)) == 1
     assert callback.open_entries == 0
+
+
+def test_threads_end_with_their_callbacks():
+    """A callback made for each call leaves no thread behind, and loses no run that is queued."""
+    stored = []
+
+    class Collecting:
+        def export(self, run):
+            stored.append(run.trajectory.status)
+
+    def ours():
+        return [thread for thread in threading.enumerate() if thread.name.startswith("credit-hooks-")]
+
+    before = len(ours())
+    for _ in range(20):
+        callback = CreditCallback(evaluate=lambda run: True, exporters=[Collecting()])
+        SEQUENTIAL.build(INVOKE).invoke(user()(), {"callbacks": [callback]})
+    del callback
+    for _ in range(100):
+        gc.collect()
+        if len(ours()) <= before and len(stored) == 20:
+            break
+        time.sleep(0.1)
+    assert stored == ["ok"] * 20
+    assert len(ours()) <= before
