@@ -75,6 +75,24 @@ def test_a_users_own_signal_handler_stays(script):
     assert script(ending) == (7, "", ["credited"])
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
+def test_a_full_disk_costs_the_run_nothing_but_the_store(tmp_path):
+    """The process may write no file at all, as on a full disk."""
+    ending = """
+    import resource
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    run()
+    callback.flush()
+    print(callback.last.credit.status, callback.open_entries)
+    """
+    command = [sys.executable, "-c", SCRIPT + textwrap.dedent(ending), str(tmp_path / "runs.db")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "credited 0\n")
+    assert "runs.db" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_captures_its_own_runs(script):
     ending = """

@@ -268,13 +268,6 @@ def test_a_store_that_cannot_be_used_costs_the_run_nothing(spoil, said, tmp_path
         assert path.read_bytes() == b"this is no database" * 100
 
 
-def test_a_full_disk_costs_the_run_nothing(caplog):
-    """A device that is always full, where the system has one."""
-    callback = one_run(evaluate=lambda run: True, store="/dev/full")
-    assert callback.last.credit.status == "credited"
-    assert "/dev/full" in caplog.text
-
-
 def test_a_store_that_becomes_usable_again_is_used(tmp_path):
     path = tmp_path / "later" / "runs.db"
     callback = one_run(evaluate=lambda run: True, store=path)
