@@ -1,7 +1,9 @@
-"""Held spans: OpenTelemetry spans that start with the work and end, as of the recorded end, when credit is known.
+"""Held spans: each span appears, with its recorded start and end, when the credit of its run is known.
 
-A span that has ended takes no more attributes, and a reward is known only after the run. So the end waits: bounded in
-number (`max_held_spans`) and in time (`max_hold_seconds`); what is given up is released without credit and says so.
+A span that has ended takes no more attributes, and a reward is known only after the run. So the root span starts with
+the run and its end waits; the spans below it are made after the run (:mod:`credit_hooks.deferred`), or, where the
+tracer is not the SDK's and ids cannot be chosen, start with their step. Bounded in number (`max_held_spans`) and in
+time (`max_hold_seconds`); what is given up is released without credit and says so.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from opentelemetry.trace import (
 )
 
 from credit_hooks import __version__
+from credit_hooks.deferred import DeferredSpan
 from credit_hooks.record import RunRecord, StepRecord
 
 __all__ = ["OpenedSpan", "PrivateIdGenerator", "SpanHolder"]
@@ -39,42 +42,59 @@ _CHUNK = 1000
 
 
 class PrivateIdGenerator(IdGenerator):
-    """Random ids from a generator of our own.
+    """Random ids from a generator of our own, save where an id was chosen before.
 
     The SDK's default draws from the global `random`, so tracing changes the results of users who called `random.seed`.
+
+    Args:
+        inner: Makes the ids instead, such as X-Ray's, which encodes the time in trace ids.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, inner: IdGenerator | None = None) -> None:
+        self._inner = inner
         self._random = random.Random(os.urandom(16))  # noqa: S311 - ids, not secrets
+        self._chosen = threading.local()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=lambda: self._random.seed(os.urandom(16)))
 
+    def choose(self, span_id: int) -> None:
+        """The next span that this thread starts has this id."""
+        self._chosen.span_id = span_id
+
     def generate_span_id(self) -> int:
-        """64 random bits, not zero."""
-        return self._random.getrandbits(64) or 1
+        """The chosen id, else 64 random bits, not zero."""
+        chosen: int = self._chosen.__dict__.pop("span_id", 0)
+        if chosen or self._inner is None:
+            return chosen or self._random.getrandbits(64) or 1
+        return self._inner.generate_span_id()
 
     def generate_trace_id(self) -> int:
         """128 random bits, not zero."""
-        return self._random.getrandbits(128) or 1
+        return self._random.getrandbits(128) or 1 if self._inner is None else self._inner.generate_trace_id()
 
     def is_trace_id_random(self) -> bool:
-        """They are (W3C trace context, level 2)."""
-        return True
+        """Ours are (W3C trace context, level 2)."""
+        return self._inner is None or bool(getattr(self._inner, "is_trace_id_random", bool)())
 
 
 _IDS = PrivateIdGenerator()
 
 
 class OpenedSpan:
-    """A started span, or the ids of one where nobody is listening."""
+    """The span of a step: started, deferred, or only ids where nobody is listening."""
 
-    __slots__ = ("context", "span", "span_id", "trace_id")
+    __slots__ = ("_context", "span", "span_id", "trace_id")
 
-    def __init__(self, span: Span | None, span_context: SpanContext, context: Context | None) -> None:
+    def __init__(self, span: Span | None, span_id: str, trace_id: str, context: Context | None) -> None:
         self.span = span
-        self.span_id = f"{span_context.span_id:016x}"
-        self.trace_id = f"{span_context.trace_id:032x}"
-        self.context = context
+        self.span_id = span_id
+        self.trace_id = trace_id
+        self._context = context
+
+    @property
+    def context(self) -> Context | None:
+        """The context of whatever runs inside. None: nobody is listening."""
+        return self.span.context if isinstance(self.span, DeferredSpan) else self._context
 
 
 class SpanHolder:
@@ -92,6 +112,7 @@ class SpanHolder:
         self._capture_content = capture_content
         self._tracer: Tracer | None = None
         self._tracer_of: TracerProvider | None = None
+        self._ids: PrivateIdGenerator | None = None
         self._held = 0
         self._lock = threading.Lock()
 
@@ -105,49 +126,79 @@ class SpanHolder:
         """Whether more are held than allowed."""
         return self._held > self._max_held
 
-    def open(
+    def open_root(
+        self, name: str, attributes: Mapping[str, Any], start_ns: int, links: tuple[tuple[str, str], ...] = ()
+    ) -> OpenedSpan:
+        """Start a run's root span under whatever span is current for the caller."""
+        tracer = self._current_tracer()
+        if tracer is None:
+            return _unlistened()
+        return self._start(tracer, name, attributes, start_ns, None, [_link(*link) for link in links])
+
+    def open(self, name: str, attributes: Mapping[str, Any], start_ns: int, parent: OpenedSpan) -> OpenedSpan:
+        """The span of a step, as a child of its parent's."""
+        above = parent.span
+        if above is None:  # nobody is listening, or the run is not sampled
+            return OpenedSpan(None, f"{_IDS.generate_span_id():016x}", parent.trace_id, parent.context)
+        if self._ids is None:
+            tracer = self._current_tracer()
+            return self._start(tracer, name, attributes, start_ns, parent.context, []) if tracer else _unlistened()
+        span_id = _IDS.generate_span_id()
+        span = DeferredSpan(lambda: parent.context, above.get_span_context(), span_id)
+        with self._lock:
+            self._held += 1
+        return OpenedSpan(span, f"{span_id:016x}", parent.trace_id, None)
+
+    def _start(
         self,
+        tracer: Tracer,
         name: str,
         attributes: Mapping[str, Any],
         start_ns: int,
-        *,
-        parent: Context | None = None,
-        links: tuple[tuple[str, str], ...] = (),
+        parent: Context | None,
+        links: list[Link],
     ) -> OpenedSpan:
-        """Start a span. `parent` None: under whatever span is current for the caller."""
-        tracer = self._current_tracer()
-        if tracer is None:
-            return _unlistened(parent)
-        span = tracer.start_span(
-            name,
-            context=parent,
-            attributes=attributes,
-            start_time=start_ns,
-            links=[_link(*link) for link in links] or None,
-        )
-        span_context = span.get_span_context()
-        if not span_context.is_valid:
-            return _unlistened(parent)
+        span = tracer.start_span(name, context=parent, attributes=attributes, start_time=start_ns, links=links or None)
+        ids = span.get_span_context()
+        if not ids.is_valid:
+            return _unlistened()
+        recording = span.is_recording()
+        if recording:
+            with self._lock:
+                self._held += 1
         context = set_span_in_context(span, parent)
-        if not span.is_recording():
-            return OpenedSpan(None, span_context, context)
-        with self._lock:
-            self._held += 1
-        return OpenedSpan(span, span_context, context)
+        return OpenedSpan(span if recording else None, f"{ids.span_id:016x}", f"{ids.trace_id:032x}", context)
 
-    def release(self, step: StepRecord, attributes: Mapping[str, Any], content: Mapping[str, Any]) -> None:
-        """End a step's span as of its recorded end, with these attributes; later calls do nothing."""
+    def complete(self, step: StepRecord, attributes: Mapping[str, Any], content: Mapping[str, Any]) -> None:
+        """Give a step's span its attributes; make it first, if it was deferred."""
+        span = step.span
+        # Credit last: where a limit evicts attributes, the SDK evicts the oldest.
+        shown = {**content, **attributes} if self._capture_content else attributes
+        if isinstance(span, DeferredSpan):
+            step.span = self._made(step, span, shown)
+        elif span is not None:
+            span.set_attributes(shown)
+
+    def end(self, step: StepRecord) -> None:
+        """End a step's span as of its recorded end; later calls do nothing."""
         span, step.span = step.span, None
         if span is None:
             return
         with self._lock:
             self._held -= 1
-        # Credit last: where a limit evicts attributes, the SDK evicts the oldest.
-        span.set_attributes({**content, **attributes} if self._capture_content else dict(attributes))
         if step.status == "error":
             message = step.error_message if self._capture_content and step.error_message else step.error
             span.set_status(Status(StatusCode.ERROR, message))
         span.end(end_time=step.end_ns)
+
+    def _made(self, step: StepRecord, deferred: DeferredSpan, attributes: Mapping[str, Any]) -> Span:
+        tracer = self._current_tracer()
+        if tracer is None or self._ids is None:
+            return deferred
+        self._ids.choose(deferred.span_id)
+        span = tracer.start_span(step.name, context=deferred.parent, attributes=attributes, start_time=step.start_ns)
+        deferred.replay(span)
+        return span
 
     def flush(self, run: RunRecord, released: int) -> None:
         """Let processors export between chunks of a large release."""
@@ -158,26 +209,31 @@ class SpanHolder:
     def _current_tracer(self) -> Tracer | None:
         provider = self._provider or trace.get_tracer_provider()
         if provider is not self._tracer_of:
-            self._tracer = _tracer(provider)
+            self._tracer, self._ids = _tracer(provider)
             self._tracer_of = provider
         return self._tracer
 
 
-def _tracer(provider: TracerProvider) -> Tracer | None:
+def _tracer(provider: TracerProvider) -> tuple[Tracer | None, PrivateIdGenerator | None]:
+    """Our tracer, and the generator that chooses its ids. No generator: the tracer is not the SDK's."""
     if isinstance(provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider):
-        return None
+        return None, None
     tracer = provider.get_tracer(_SCOPE, __version__)
-    # Only the default generator is replaced, and only on our own tracer: custom ones (X-Ray) encode meaning in ids.
-    if isinstance(tracer, SdkTracer) and type(tracer.id_generator) is RandomIdGenerator:
-        tracer.id_generator = _IDS
-    return tracer
+    if not isinstance(tracer, SdkTracer):
+        return tracer, None
+    # On our own tracer only: the user's provider and its other tracers stay as they are.
+    ids = tracer.id_generator
+    if not isinstance(ids, PrivateIdGenerator):
+        ids = _IDS if type(ids) is RandomIdGenerator else PrivateIdGenerator(ids)
+        tracer.id_generator = ids
+    return tracer, ids
 
 
-def _unlistened(parent: Context | None) -> OpenedSpan:
+def _unlistened() -> OpenedSpan:
     """Ids for a span that nobody sees; it has no context of its own, so foreign spans nest as without us."""
-    current = trace.get_current_span(parent).get_span_context()
+    current = trace.get_current_span().get_span_context()
     trace_id = current.trace_id if current.is_valid else _IDS.generate_trace_id()
-    return OpenedSpan(None, SpanContext(trace_id, _IDS.generate_span_id(), is_remote=False), None)
+    return OpenedSpan(None, f"{_IDS.generate_span_id():016x}", f"{trace_id:032x}", None)
 
 
 def _link(trace_id: str, span_id: str) -> Link:

@@ -130,7 +130,8 @@ class Pipeline:
             run.assign_ids(self._source_id)
             encoded = encode_steps(run, steps, self._limits)
         for span in encoded:
-            self._end(span.step, span.attributes, span.content)
+            self._complete(span.step, span.attributes, span.content)
+            self._end(span.step)
 
     def score(self, run_id: str, verdict: Verdict) -> CreditedRun | None:
         """Credit a run whose outcome arrives now. None: the run is still going on, and is scored when it ends.
@@ -231,21 +232,29 @@ class Pipeline:
         credit: Mapping[str, Mapping[str, Any]],
         status: str,
     ) -> None:
-        """End all spans that are still held: children before parents, the root last of all."""
+        """Show all spans that are still held: parents start before children, and end after them."""
         known = {id(span.step): span for span in encoded}
-        for count, step in enumerate(reversed(run.steps), start=1):
+        for step in run.steps:
+            step.end("unknown")
             span = known.get(id(step))
             attributes = {**(step.attributes if span is None else span.attributes), **credit.get(step.span_id, {})}
             if step is run.root:
                 attributes[sc.CREDIT_STATUS] = status
-            step.end("unknown")
-            self._end(step, attributes, {} if span is None else span.content)
+            self._complete(step, attributes, {} if span is None else span.content)
+        for count, step in enumerate(reversed(run.steps), start=1):
+            self._end(step)
             self._holder.flush(run, count)
 
-    def _end(self, step: StepRecord, attributes: dict[str, Any], content: dict[str, Any]) -> None:
+    def _complete(self, step: StepRecord, attributes: Mapping[str, Any], content: Mapping[str, Any]) -> None:
         try:
-            self._holder.release(step, attributes, content)
+            self._holder.complete(step, attributes, content)
         except Exception as error:  # noqa: BLE001 - a foreign span processor may raise; the next span is not its business
+            self._failed("starting a span", error)
+
+    def _end(self, step: StepRecord) -> None:
+        try:
+            self._holder.end(step)
+        except Exception as error:  # noqa: BLE001 - as in _complete
             self._failed("ending a span", error)
 
     def _deliver(self, run: CreditedRun) -> None:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
@@ -22,6 +22,14 @@ __all__ = ["ActorRecord", "MessageRecord", "RunRecord", "RunStatus", "Snapshot",
 
 StepStatus: TypeAlias = Literal["ok", "error", "cancelled", "interrupted", "abandoned", "handoff", "unknown"]
 RunStatus: TypeAlias = Literal["ok", "error", "cancelled", "interrupted", "abandoned", "unknown"]
+
+
+class Opened(Protocol):
+    """A span that was opened for a step."""
+
+    @property
+    def context(self) -> Context | None:
+        """Context with that span."""
 
 
 @dataclass(slots=True)
@@ -86,8 +94,8 @@ class StepRecord:
     """Attributes known at the start."""
     span: Span | None = None
     """The OpenTelemetry span that shows it, not yet ended. None: nobody is listening, or it was released."""
-    context: Context | None = None
-    """Context with that span, the parent of whatever runs inside."""
+    opened: Opened | None = None
+    """Where that span's context comes from, for spans inside. None: nobody is listening."""
     outer: Context | None = None
     """The context that the user had attached when it started: as long as it is current, `context` stands in for it."""
     end_ns: int | None = None
@@ -108,6 +116,11 @@ class StepRecord:
     """Content attributes of its own, such as a tool's arguments."""
     prompt: Sequence[MessageRecord | Snapshot] = ()
     """What a model was shown, newest last: known messages, and snapshots of what was made for the prompt alone."""
+
+    @property
+    def context(self) -> Context | None:
+        """Context with its span, the parent of whatever runs inside. None: nobody is listening."""
+        return None if self.opened is None else self.opened.context
 
     @property
     def ended(self) -> bool:

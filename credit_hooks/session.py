@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast
 
 from opentelemetry.trace import TracerProvider
 
@@ -179,7 +179,7 @@ class CaptureSession:
             sc.CREDIT_FRAMEWORK: self._framework,
             **attributes,
         }
-        opened = self._holder.open(title, own, start, links=links)
+        opened = self._holder.open_root(title, own, start, links)
         root = _step("workflow", title, opened, None, None, start, own)
         run = RunRecord(run_id=run_id, name=name, framework=self._framework, trace_id=opened.trace_id, root=root)
         run.links = links
@@ -205,7 +205,7 @@ class CaptureSession:
         start = time.time_ns()
         title = f"{operation} {target}" if target else operation
         own = {**_kind_attributes(kind, operation), **attributes}
-        opened = self._holder.open(title, own, start, parent=parent.context)
+        opened = self._holder.open(title, own, start, cast(OpenedSpan, parent.opened))
         step = _step(kind, title, opened, parent, actor, start, own)
         run.add_step(step)
         if self._holder.full and run.released is None:
@@ -256,9 +256,7 @@ def _step(
     start: int,
     attributes: dict[str, Any],
 ) -> StepRecord:
-    return StepRecord(
-        kind, title, opened.span_id, parent, actor, start, attributes, span=opened.span, context=opened.context
-    )
+    return StepRecord(kind, title, opened.span_id, parent, actor, start, attributes, span=opened.span, opened=opened)
 
 
 def _capture_content(option: bool | None) -> bool:
