@@ -43,7 +43,7 @@ class _Unread:
 
 
 class RunArchive:
-    """Finished runs by id, oldest first; the oldest make room.
+    """Finished runs by id, in the order in which they finished; the oldest make room.
 
     Args:
         max_runs: Most runs kept.
@@ -54,16 +54,19 @@ class RunArchive:
         self._max_runs = max_runs
         self._config = config
         self._kept: OrderedDict[str, bytes | _Unread] = OrderedDict()
+        self._ended: dict[str, int] = {}
+        self._newest_ns = 0
         self._decoded: weakref.WeakValueDictionary[str, CreditedRun] = weakref.WeakValueDictionary()
         self._lock = threading.Lock()
 
     def keep(self, run: CreditedRun) -> None:
         """Keep a credited run, instead of an older version of it."""
-        self._put(run.trajectory.id, run.model_dump_json().encode())
+        ended = max((step.end_ns or 0 for step in run.trajectory.steps), default=0)
+        self._put(run.trajectory.id, ended, run.model_dump_json().encode())
 
     def keep_spans(self, run_id: str, spans: Sequence[SpanData]) -> None:
         """Keep a run without an outcome by its spans; its trajectory is made when somebody asks for it."""
-        self._put(run_id, _Unread(spans))
+        self._put(run_id, max((span.end_ns or 0 for span in spans), default=0), _Unread(spans))
 
     def get(self, run_id: str) -> CreditedRun | None:
         """The run of that id. None: it is not here, or no longer."""
@@ -89,11 +92,16 @@ class RunArchive:
             run_ids = list(self._kept)
         return [run for run_id in run_ids if (run := self.get(run_id)) is not None]
 
-    def _put(self, run_id: str, kept: bytes | _Unread) -> None:
+    def _put(self, run_id: str, ended_ns: int, kept: bytes | _Unread) -> None:
         with self._lock:
             self._decoded.pop(run_id, None)
             self._kept[run_id] = kept
-            self._kept.move_to_end(run_id)
+            self._ended[run_id] = ended_ns
+            newest = next(reversed(self._kept))
+            if newest != run_id or ended_ns < self._newest_ns:  # several workers: credited later, but finished earlier
+                self._kept = OrderedDict(sorted(self._kept.items(), key=lambda item: self._ended[item[0]]))
+            self._newest_ns = max(self._newest_ns, ended_ns)
             while len(self._kept) > self._max_runs:
                 dropped, _ = self._kept.popitem(last=False)
+                del self._ended[dropped]
                 self._decoded.pop(dropped, None)

@@ -99,7 +99,6 @@ def test_a_resumed_run_links_to_the_interrupted_one(callback):
     assert second.session_id == first.session_id == "thread-1"
 
 
-@pytest.mark.xfail(strict=True, reason="runs are kept in the order in which crediting ended, with two workers")
 def test_runs_are_listed_in_the_order_in_which_they_finished():
     """However long each took to credit."""
     second_credited = threading.Event()
