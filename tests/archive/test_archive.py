@@ -58,11 +58,18 @@ def test_the_oldest_runs_make_room():
     assert [run.trajectory.id for run in kept.all()] == ["b", "c"]
 
 
-def test_a_run_kept_again_replaces_itself_and_is_the_newest():
+def test_a_run_kept_again_replaces_itself_in_its_place():
     kept = archive()
     for run_id in ("a", "b", "a"):
         kept.keep(renamed(sample_run(), run_id))
-    assert [run.trajectory.id for run in kept.all()] == ["b", "a"]
+    assert [run.trajectory.id for run in kept.all()] == ["a", "b"]
+
+
+def test_runs_are_in_the_order_in_which_they_finished():
+    kept = archive()
+    for run_id, ended in (("late", 30), ("early", 10), ("middle", 20)):
+        kept.keep_spans(run_id, [SpanData("x", "0" * 32, "1" * 16, end_ns=ended)])
+    assert list(kept._kept) == ["early", "middle", "late"]
 
 
 def test_a_run_somebody_holds_is_the_same_object():
