@@ -175,19 +175,39 @@ def score(
 @app.command()
 def export(
     *,
-    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
-    form: Annotated[str, typer.Option("--format", help="Name of an exporter.")] = "messages",
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", "--out", help="A file (.jsonl, .parquet), or a folder: splits, card, manifest."),
+    ],
+    form: Annotated[str, typer.Option("-f", "--format", help="Name of a format, such as trl-dpo.")] = "messages",
     store: StorePath = _STORE,
-    option: Annotated[list[str] | None, typer.Option(help="Option of the exporter, as name=value.")] = None,
+    since: Annotated[str | None, typer.Option(help="'last': go on where the last export to the folder ended.")] = None,
+    agent: Annotated[list[str] | None, typer.Option(help="Only messages of this agent; may be repeated.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Rewards of this size or less are no lesson.")] = None,
+    split: Annotated[list[str] | None, typer.Option(help="Share of the tasks, like train=0.9; repeated.")] = None,
+    option: Annotated[list[str] | None, typer.Option(help="Option of the format, as name=value.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on beside a running application.")] = False,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks at the store.")] = 5.0,
 ) -> None:
     """Write all runs as training data."""
-    from credit_hooks import registry
+    from credit_hooks.cli.exporting import export_all, wording
 
-    chosen = registry.exporter(form)
-    with RunStore(store, read_only=True) as opened:
-        manifest = chosen.write(opened, output, **_exporter_options(option or []))
-    dropped = "".join(f", {count} left out ({reason})" for reason, count in sorted(manifest.dropped.items()))
-    screen().print(plain(f"wrote {manifest.path}: {manifest.rows} rows of {manifest.runs} runs{dropped}"))
+    asked = {"agents": agent, "threshold": threshold}
+    options = _pairs(option, "--option") | {name: value for name, value in asked.items() if value is not None}
+    splits = _pairs(split, "--split") or None
+    exporting = _load("credit_hooks_exporters", "training data", "all")
+    with _progress() as progress:
+        task = progress.add_task("export", total=None)
+        for manifest in export_all(
+            exporting,
+            store,
+            form,
+            output,
+            options | {"since": since, "splits": splits},
+            follow=interval if follow else None,
+            progress=lambda done, total: progress.update(task, completed=done, total=total or None),
+        ):
+            screen().print(plain(wording(manifest)))
 
 
 @app.command()
@@ -228,12 +248,12 @@ def _load(module: str, feature: str, extra: str) -> Any:
         raise
 
 
-def _exporter_options(pairs: list[str]) -> dict[str, Any]:
+def _pairs(pairs: list[str] | None, flag: str) -> dict[str, Any]:
     options: dict[str, Any] = {}
-    for pair in pairs:
+    for pair in pairs or []:
         name, found, value = pair.partition("=")
         if not found:
-            raise ConfigurationError(f"--option {pair!r} is no name=value")
+            raise ConfigurationError(f"{flag} {pair!r} is no name=value")
         try:
             options[name] = json.loads(value)
         except ValueError:

@@ -159,9 +159,8 @@ class DatasetFolder:
         summary, ledger = self._summary(parts)
         patterns = {split: f"{split}-*.{self.container}" for split, rows in summary["split_rows"].items() if rows}
         self._replace(self.folder / "README.md", card(self.form, summary, patterns))
-        for name, text in self.form.extra_files.items():
-            split = next(iter(patterns), "train")
-            self._replace(self.folder / name, text.replace("{file}", f"{split}-00000.{self.container}"))
+        for name, text in (self.form.extra_files or _none)(list(summary["files"])).items():
+            self._replace(self.folder / name, text)
         self._replace(self.folder / "manifest.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
         self._sweep(set(summary["files"]), len(parts))
         return Manifest(
@@ -256,3 +255,7 @@ class _PartFiles:
 
     def _name(self, split: str) -> str:
         return f"{split}-{self._number:05}.{self._dataset.container}"
+
+
+def _none(files: Sequence[str]) -> Mapping[str, str]:
+    return {}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from credit_hooks import registry
 from credit_hooks.errors import ConfigurationError, MissingExtraError
 from credit_hooks.ports import Manifest
+from credit_hooks.rewards import CreditedRun
 from credit_hooks_exporters.dataset import DatasetFolder
 from credit_hooks_exporters.options import Options
 from credit_hooks_exporters.sources import RunSource, every_run, open_source
@@ -41,12 +42,13 @@ def export(
     Args:
         source: A store, its path, or credited runs.
         form: Name of a format, such as `trl-dpo`; `credit-hooks export --help` lists them.
-        out: A file (`.jsonl`, `.parquet`, `.json`), or a folder, which is created.
+        out: A file (`.jsonl`, `.parquet`, `.json`; anything for formats that are no tables), or a folder, which is
+            created.
         since: "last" goes on where the last export to this folder ended. The result is the same to the byte, as parts
             of runs that were scored again are written anew; it only costs less.
         splits: Shares of the tasks by split, such as `{"train": 0.9, "test": 0.1}`. None: one split, train.
         part_runs: Runs per file of the folder.
-        progress: Called with (runs done, runs in all).
+        progress: Called with (runs done, runs in all); in all is 0 where nobody knows.
         options: Of the format: see :class:`credit_hooks_exporters.options.Options`.
 
     Returns:
@@ -57,12 +59,10 @@ def export(
         StoreError: the store cannot be read.
     """
     out, exporter = Path(out), registry.exporter(form)
-    if out.suffix in _FILES:
+    if out.suffix in _FILES or not isinstance(exporter, TableExporter):
         if since is not None or splits is not None:
-            raise ConfigurationError(f"splits and since need a folder, and {out} is a file")
-        return exporter.write(every_run(source), out, **options)
-    if not isinstance(exporter, TableExporter):
-        raise ConfigurationError(f"format {form} is written to one file: name it, like {out / 'runs.jsonl'}")
+            raise ConfigurationError(f"splits and since need a folder and a training format; {form} to {out} is a file")
+        return exporter.write(_counted(every_run(source), progress), out, **options)
     if since not in (None, "last"):
         raise ConfigurationError(f"since={since!r}: 'last' is the only choice")
     if part_runs < 1:
@@ -71,6 +71,12 @@ def export(
     folder = DatasetFolder(out, exporter.format, read, Splits(splits or {"train": 1.0}), part_runs)
     with open_source(source) as runs:
         return folder.export(runs, fresh=since is None, progress=progress)
+
+
+def _counted(runs: Iterator[CreditedRun], progress: Callable[[int, int], None]) -> Iterator[CreditedRun]:
+    for done, run in enumerate(runs, start=1):
+        yield run
+        progress(done, 0)
 
 
 def follow(

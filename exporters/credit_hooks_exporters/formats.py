@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -36,8 +36,8 @@ class Format:
     """Reason why the other messages are not in the data."""
     pairs: bool = False
     """Whether it compares with earlier runs of the same group."""
-    extra_files: Mapping[str, str] = field(default_factory=dict)
-    """Text files that a loader wants beside a folder of data, by name; `{files}` is the pattern of the first split."""
+    extra_files: Callable[[Sequence[str]], Mapping[str, str]] | None = None
+    """Text files that a loader wants in a folder, by name, made from the names of the data files. None: none."""
 
     def columns_for(self, seat: Seat) -> Columns:
         """The columns where the view is written so.

@@ -8,13 +8,13 @@ rewards looked up for *fresh* completions give GRPO no gradient, so its rows car
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
-from credit_hooks_exporters.examples import META_COLUMNS, Case, Example, Row, group_of
+from credit_hooks_exporters.examples import META_COLUMNS, Case, Row, group_of
 from credit_hooks_exporters.formats import Format
 from credit_hooks_exporters.preferences import preferences
-from credit_hooks_exporters.seat import Turn
 from credit_hooks_exporters.table import TableExporter
+from credit_hooks_exporters.talks import talks
 
 __all__ = ["DPO", "GRPO", "GRPO_TURNS", "KTO", "PRM", "SFT"]
 
@@ -87,35 +87,15 @@ def _grpo(case: Case) -> Iterator[Row]:
 
 def _grpo_turns(case: Case) -> Iterator[Row]:
     """One row per agent and unbroken history: its messages and what it read in between."""
-    rows: dict[str, _Talk] = {}
-    finished: list[_Talk] = []
-    for example in case.examples():
-        talk = rows.get(example.message.actor_id)
-        so_far = None if talk is None else [*talk.first.prompt, *talk.turns]
-        if talk is None or so_far is None or example.prompt[: len(so_far)] != so_far:
-            talk = rows[example.message.actor_id] = _Talk(example, [], [], [])
-            finished.append(talk)
-            so_far = example.prompt
-        between = example.prompt[len(so_far) :]
-        talk.turns.extend([*between, example.completion])
-        talk.rewards.extend([*(0.0 for _ in between), example.reward])
-        talk.message_ids.append(example.message.id)
-    for talk in finished:
+    for talk in talks(case):
         values = {
             "prompt": talk.first.prompt,
             "completion": talk.turns,
-            "rewards": talk.rewards,
+            "rewards": [reward or 0.0 for reward in talk.rewards],
             "tools": talk.first.tools,
         }
-        meta = case.meta(talk.first, *talk.message_ids[1:]) | {"reward": sum(talk.rewards)}
+        meta = case.meta(talk.first, *talk.message_ids[1:]) | {"reward": talk.reward}
         yield Row(values | meta, tuple(talk.message_ids))
-
-
-class _Talk(NamedTuple):
-    first: Example
-    turns: list[Turn]
-    rewards: list[float]
-    message_ids: list[str]
 
 
 _TURNS: Final = {"prompt": "chat", "completion": "chat", "tools": "tools"}

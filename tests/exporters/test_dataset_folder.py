@@ -193,7 +193,7 @@ def test_what_cannot_work_is_said_and_nothing_is_written(call, said, store, tmp_
     with pytest.raises(ConfigurationError, match=said):
         export(store, "trl-kto", tmp_path / "out", **call)
     assert not (tmp_path / "out").exists()
-    with pytest.raises(ConfigurationError, match="splits and since need a folder"):
+    with pytest.raises(ConfigurationError, match="splits and since need a folder and"):
         export(store, "trl-kto", tmp_path / "a.jsonl", since="last")
     with pytest.raises(ConfigurationError, match="no run store at"):
         export(tmp_path / "no.db", "trl-kto", tmp_path / "a.jsonl")

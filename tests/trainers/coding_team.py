@@ -53,8 +53,12 @@ def script(number, good):
     return lines
 
 
-def run_of(number, good, change=lambda rewards: rewards):
-    """One run; `change` maps the rewards of its scored messages to others."""
+def as_is(number, rewards):
+    return rewards
+
+
+def run_of(number, good, change=as_is):
+    """One run; `change` maps its number and rewards to other rewards."""
     lines = script(number, good)
     messages, steps = [], []
     for index, (author, parts, reads, _) in enumerate(lines):
@@ -74,7 +78,7 @@ def run_of(number, good, change=lambda rewards: rewards):
         tools=(TESTS,),
         outcome=Outcome(score=float(good)),
     )
-    values = change([reward for *_, reward in lines])
+    values = change(number, [reward for *_, reward in lines])
     scored = tuple(
         Reward(message_id=message.id, actor_id=message.actor_id, reward=value)
         for message, value in zip(messages, values, strict=True)
@@ -86,6 +90,6 @@ def run_of(number, good, change=lambda rewards: rewards):
     return CreditedRun(trajectory=trajectory, credit=credit)
 
 
-def runs(change=lambda rewards: rewards):
+def runs(change=as_is):
     """Eight tasks, each solved well and badly."""
     return [run_of(number, good, change) for number in range(8) for good in (True, False)]

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from coding_team import runs
+from coding_team import as_is, runs
 from recipes import history, trainer
 from tiny import log_probability
 
@@ -14,21 +14,26 @@ STEPS = 20
 FORMATS = {"dpo": "trl-dpo", "kto": "trl-kto", "grpo": "trl-grpo", "grpo per token": "trl-grpo-turns"}
 
 
-def flipped(rewards):
+def flipped(number, rewards):
     return [None if reward is None else -reward for reward in rewards]
 
 
 def permuted(seed):
-    """The rewards' sizes with signs drawn at random: nothing to be learned."""
+    """Of the two tasks with each operation one, drawn at random, has its rewards flipped: nothing to be learned."""
     draw = random.Random(seed)
-    return lambda rewards: [None if reward is None else reward * draw.choice((-1, 1)) for reward in rewards]
+    chosen = {draw.choice((operation, operation + 4)) for operation in range(4)}
+    return lambda number, rewards: flipped(number, rewards) if number in chosen else rewards
 
 
 @pytest.fixture(scope="session")
 def judged(files, load):
-    """Messages of the coder and reviewer, with the rewards they deserve."""
-    rows = [row for row in load(files / "trl-grpo.jsonl") if row["agent"] != "planner"]
-    return [(row, row["reward"]) for row in rows]
+    """What the coder and reviewer said, with the rewards they deserve.
+
+    Not their calls: evidence of a failure cannot be permuted, so repairs teach a direction whatever the rewards are.
+    """
+    rows = load(files / "trl-grpo.jsonl")
+    spoken = [row for row in rows if row["agent"] != "planner" and "tool_calls" not in row["completion"][0]]
+    return [(row, row["reward"]) for row in spoken]
 
 
 @pytest.fixture
@@ -42,7 +47,7 @@ def gap(load, tokenizer, judged, tmp_path):
             scores[reward > 0].append(log_probability(model, tokenizer, row))
         return sum(scores[True]) / len(scores[True]) - sum(scores[False]) / len(scores[False])
 
-    def measured(kind, seed, change=lambda rewards: rewards):
+    def measured(kind, seed, change=as_is):
         path = tmp_path / f"{kind}-{seed}.jsonl"
         registry.exporter(FORMATS[kind]).write(runs(change), path)
         made = trainer(
@@ -56,7 +61,7 @@ def gap(load, tokenizer, judged, tmp_path):
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_rewarded_messages_rise_over_punished_ones(kind, gap, record_property):
+def test_rewarded_messages_rise_over_punished_ones(kind, gap):
     found = [gap(kind, seed) for seed in SEEDS]
     print(kind, "rewarded over punished:", [round(value, 3) for value in found])
     assert min(found) > 0.1
@@ -73,7 +78,7 @@ def test_flipped_rewards_are_learned_the_other_way_round(kind, gap):
 def test_rewards_without_meaning_teach_no_direction(kind, gap):
     found = [gap(kind, seed, permuted(seed)) for seed in SEEDS]
     print(kind, "permuted:", [round(value, 3) for value in found])
-    assert abs(sum(found) / len(found)) < 0.25
+    assert abs(sum(found) / len(found)) < 0.05
 
 
 def test_trap_a_float_label_makes_kto_take_blame_for_praise(files, load, tokenizer):

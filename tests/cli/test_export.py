@@ -1,0 +1,74 @@
+"""`credit-hooks export` into folders: splits, filters, going on, following."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from credit_hooks.cli.app import run as run_cli
+from credit_hooks.store import RunStore
+
+
+@pytest.fixture
+def store(tmp_path, make_run, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with RunStore("runs.db") as opened:
+        for name in ("a", "b", "c"):
+            opened.put(make_run(name))
+        yield opened
+
+
+def test_a_folder_has_splits_a_card_and_accounts_for_all_rewards(store, tmp_path, capsys):
+    assert run_cli(["export", "-f", "trl-kto", "--out", "data", "--split", "train=0.5", "--split", "test=0.5"]) == 0
+    said = capsys.readouterr().out
+    assert "of 3 runs" in said
+    assert "rewards: " in said
+    assert (tmp_path / "data" / "README.md").exists()
+    assert json.loads((tmp_path / "data" / "manifest.json").read_text())["splits"] == {"train": 0.5, "test": 0.5}
+
+
+def test_filters_and_going_on(store, tmp_path, capsys):
+    agents = sorted({actor.id for run in store for actor in run.trajectory.actors if actor.kind == "agent"})
+    for _ in range(2):
+        assert run_cli(["export", "-f", "trl-grpo", "-o", "data", "--since", "last", "--agent", agents[-1]]) == 0
+        assert "other_agent" in capsys.readouterr().out
+    table = [json.loads(line) for line in (tmp_path / "data" / "train-00000.jsonl").read_text().splitlines()]
+    assert {row["agent"] for row in table} == {agents[-1]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-f", "trl-kto", "-o", "d", "--since", "monday"], "'last' is the only choice"),
+        (["-f", "trl-kto", "-o", "d", "--split", "train"], "--split 'train' is no name=value"),
+        (["-f", "trl-kto", "-o", "d.jsonl", "--follow"], "--follow needs a folder"),
+        (["-f", "trl-kto", "-o", "d", "--threshold", "3"], "option threshold of format trl-kto"),
+    ],
+)
+def test_what_cannot_work_is_one_line(arguments, said, store, capsys):
+    assert run_cli(["export", *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_following_goes_on_until_it_is_interrupted(store, tmp_path, make_run):
+    command = [sys.executable, "-m", "credit_hooks.cli", "export", "-f", "trl-grpo", "-o", "data", "--follow"]
+    code = "from credit_hooks.cli import main; import sys; sys.argv = sys.argv[1:]; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *command[2:], "--interval", "0.1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        assert "of 3 runs" in process.stdout.readline()
+        store.put(make_run("d"))
+        lines = iter(process.stdout.readline, "")
+        assert any("of 4 runs" in line for line in lines)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 130
