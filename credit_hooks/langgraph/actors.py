@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.messages import BaseMessage
-
-from credit_hooks.langgraph.messages import message_role
+from credit_hooks.langgraph.messages import is_message, message_role
 from credit_hooks.record import ActorRecord, RunRecord
 from credit_hooks.trajectory import ActorKind
 
@@ -98,7 +96,5 @@ class Authors:
 
 
 def _name(message: Any) -> str | None:
-    found = (
-        message.name if isinstance(message, BaseMessage) else message.get("name") if isinstance(message, dict) else None
-    )
+    found = message.name if is_message(message) else message.get("name") if isinstance(message, dict) else None
     return found if isinstance(found, str) and found else None

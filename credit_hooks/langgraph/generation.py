@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from credit_hooks.langgraph.messages import message_id
+from credit_hooks.langgraph.messages import message_id, message_role
 from credit_hooks.langgraph.task import Task
 from credit_hooks.record import StepRecord
 
@@ -33,7 +33,10 @@ class Generations:
 
     def of_message(self, task: Task, message: Any) -> StepRecord | None:
         """The model or tool call whose result a message is."""
-        for key in (id(message), message_id(message), getattr(message, "tool_call_id", None)):
+        if not self._generated:
+            return None
+        call_id = getattr(message, "tool_call_id", None) if message_role(message) == "tool" else None
+        for key in (id(message), message_id(message), call_id):
             if key is not None and key in self._generated:
                 return self._generated[key]
         content = getattr(message, "content", None)

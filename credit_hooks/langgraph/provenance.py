@@ -15,13 +15,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.messages import BaseMessage, RemoveMessage
+from langchain_core.messages import RemoveMessage
 from langgraph.types import Command
 
 from credit_hooks.langgraph.actors import Authors
 from credit_hooks.langgraph.data import DataFlow, Records
 from credit_hooks.langgraph.generation import Generations
 from credit_hooks.langgraph.messages import (
+    is_message,
     is_message_like,
     message_digest,
     message_id,
@@ -117,7 +118,7 @@ class GraphRun:
                 if before is None or messages[: len(before[0])] != before[0]:
                     continue
                 tail = messages[len(before[0]) :]
-                if not all(isinstance(message, BaseMessage) or is_message_like(message) for message in tail):
+                if not all(is_message(message) or is_message_like(message) for message in tail):
                     break
                 new = [self.known(message, channel) for message in tail]
                 self._histories[task.scope, channel] = (list(messages), task)
@@ -225,7 +226,7 @@ class GraphRun:
         step.reads_new = tuple(dict.fromkeys([*step.reads_new, *results]))
 
     def _write_message(self, task: Task, channel: str, message: Any) -> None:
-        if isinstance(message, RemoveMessage):
+        if type(message) is RemoveMessage:
             task.step.removes.append(str(message.id))
             return
         record = self.record.by_object.get(id(message)) or self.record.by_id.get(message_id(message) or "")

@@ -6,11 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from langchain_core.messages import BaseMessage, RemoveMessage
 from langgraph.types import Command, Send
 from pydantic import BaseModel
 
-from credit_hooks.langgraph.messages import is_message_like
+from credit_hooks.langgraph.messages import is_message, is_message_like
 from credit_hooks.record import Snapshot
 
 __all__ = ["Channels", "channels", "data_snapshot", "is_scalar", "is_tool_call", "sends"]
@@ -18,6 +17,12 @@ __all__ = ["Channels", "channels", "data_snapshot", "is_scalar", "is_tool_call",
 _COPY_BUDGET = 512
 """Nodes of a data value that are copied when it is written; larger values are kept by reference."""
 _MAX_DEPTH = 3
+
+
+# As constants: a union written in place is built anew at every call, which costs more than the test itself.
+_SCALARS = (str, int, float, bool, bytes)
+_SEQUENCES = (list, tuple)
+_STEERS = (Send, Command)
 
 
 class Channels(NamedTuple):
@@ -47,8 +52,8 @@ def sends(value: Any) -> list[Send]:
         return [value]
     if isinstance(value, Command):
         return sends(value.goto)
-    if isinstance(value, list | tuple):
-        return [send for item in value if isinstance(item, Send | Command) for send in sends(item)]
+    if isinstance(value, _SEQUENCES):
+        return [send for item in value if isinstance(item, _STEERS) for send in sends(item)]
     return []
 
 
@@ -59,11 +64,11 @@ def is_tool_call(value: Any) -> bool:
 
 def is_scalar(value: Any) -> bool:
     """Values whose identity says nothing, as the interpreter shares them."""
-    return value is None or isinstance(value, str | int | float | bool | bytes)
+    return value is None or isinstance(value, _SCALARS)
 
 
 def _split(value: Any, known: set[str], found: Channels, channel: str, depth: int) -> None:
-    if isinstance(value, BaseMessage):
+    if is_message(value):
         _add_messages(channel, [value], known, found)
     elif isinstance(value, Command):
         _split(value.update, known, found, channel, depth)
@@ -72,7 +77,7 @@ def _split(value: Any, known: set[str], found: Channels, channel: str, depth: in
     elif isinstance(value, dict) and not is_message_like(value):
         for key, item in value.items():
             _channel(str(key) if depth == 0 else channel, item, known, found, depth)
-    elif isinstance(value, list | tuple) and depth == 0 and not is_message_like(value):
+    elif isinstance(value, _SEQUENCES) and depth == 0 and not is_message_like(value):
         _top_level_list(value, known, found)
     elif (fields := _fields(value)) is not None and depth == 0:
         for key, item in fields.items():
@@ -86,7 +91,7 @@ def _top_level_list(value: Any, known: set[str], found: Channels) -> None:
     for item in value:
         if is_tool_call(item):
             found.data.append(("", item))
-        elif isinstance(item, Command | Mapping | BaseMessage) or _fields(item) is not None:
+        elif is_message(item) or isinstance(item, Command | Mapping) or _fields(item) is not None:
             _split(item, known, found, "", 0)
         elif isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str) and not is_message_like(item):
             _channel(item[0], item[1], known, found, 0)
@@ -97,12 +102,12 @@ def _top_level_list(value: Any, known: set[str], found: Channels) -> None:
 def _channel(channel: str, value: Any, known: set[str], found: Channels, depth: int) -> None:
     if value is None:
         return
-    if isinstance(value, BaseMessage) or (channel in known and isinstance(value, str)) or is_message_like(value):
+    if is_message(value) or (channel in known and isinstance(value, str)) or is_message_like(value):
         _add_messages(channel, [value], known, found)
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, _SEQUENCES):
         if value and all(_is_message(item, channel in known) for item in value):
             _add_messages(channel, list(value), known, found)
-        elif messages := [item for item in value if isinstance(item, BaseMessage)]:
+        elif messages := [item for item in value if is_message(item)]:
             _add_messages(channel, messages, known, found)
         elif not (channel in known and not value):
             found.data.append((channel, value))
@@ -113,17 +118,17 @@ def _channel(channel: str, value: Any, known: set[str], found: Channels, depth: 
 
 
 def _is_message(item: Any, in_message_channel: bool) -> bool:
-    return isinstance(item, BaseMessage) or is_message_like(item) or (in_message_channel and isinstance(item, str))
+    return is_message(item) or is_message_like(item) or (in_message_channel and isinstance(item, str))
 
 
 def _holds_messages(value: Any, depth: int) -> bool:
-    if isinstance(value, BaseMessage):
+    if is_message(value):
         return True
     if depth >= _MAX_DEPTH:
         return False
     if isinstance(value, Mapping):
         return any(_holds_messages(item, depth + 1) for item in value.values())
-    return isinstance(value, list | tuple) and any(isinstance(item, BaseMessage) for item in value)
+    return isinstance(value, _SEQUENCES) and any(is_message(item) for item in value)
 
 
 def _add_messages(channel: str, messages: list[Any], known: set[str], found: Channels) -> None:
@@ -133,7 +138,7 @@ def _add_messages(channel: str, messages: list[Any], known: set[str], found: Cha
 
 def _fields(value: Any) -> dict[str, Any] | None:
     """The channels of a state that is a pydantic model or a dataclass."""
-    if isinstance(value, RemoveMessage | BaseMessage | Send | Command | type):
+    if is_message(value) or isinstance(value, (Send, Command, type)):
         return None
     if isinstance(value, BaseModel):
         return {name: getattr(value, name) for name in type(value).model_fields}
