@@ -4,6 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
+TRAINERS ?= .venvs/trainers
 PYTEST_ARGS ?=
 DEMO_DIR ?= demo-output
 DEMO_ARGS ?=
@@ -18,7 +19,7 @@ PACKAGES := credit_hooks adapters/credit_hooks_adapters exporters/credit_hooks_e
 TYPED := $(PACKAGES) tests/typing
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser check format bench report clean
+.PHONY: help demo test browser trainers check format bench report clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +33,9 @@ test: $(VENV)/.test ## run the whole test suite
 
 browser: $(VENV)/.browser ## look at the report in a real browser: needs chromium and chromedriver
 	$(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)
+
+trainers: $(TRAINERS)/.trainers ## train TRL's real trainers on exported files: needs torch, in an environment of its own
+	$(TRAINERS)/bin/python -m pytest tests/trainers $(PYTEST_ARGS)
 
 check: $(VENV)/.check ## format, lint, types, layers, then the fast tests
 	$(BIN)/ruff format --check .
@@ -81,6 +85,16 @@ $(VENV)/.check: pyproject.toml $(VENV)/.test
 $(VENV)/.browser: pyproject.toml $(VENV)/.test
 	@echo "installing what drives a browser"
 	@$(PIP_INSTALL) --group browser
+	@touch $@
+
+# torch first and by itself: what needs it later is content with the build that is there
+$(TRAINERS)/.trainers: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer was not found: set PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "installing torch and TRL into $(TRAINERS)"
+	@$(PYTHON) -m venv $(TRAINERS)
+	@$(TRAINERS)/bin/python -m pip install --quiet --quiet --upgrade "pip>=25.1"
+	@$(TRAINERS)/bin/python -m pip install --quiet --quiet "torch==2.13.0"
+	@$(TRAINERS)/bin/python -m pip install --quiet --quiet --editable ".[datasets]" --group trainers
 	@touch $@
 
 $(VENV)/.bench: pyproject.toml $(VENV)/.test

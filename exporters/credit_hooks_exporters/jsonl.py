@@ -25,7 +25,9 @@ class JsonLines:
     def add(self, values: Mapping[str, Any], encoded: Mapping[str, str]) -> None:
         """Write a row; `encoded` holds those columns that are JSON already."""
         cells = (key + (encoded[name] if name in encoded else encode(values[name])) for name, key in self._columns)
-        line = _SEPARATOR.sub(_escaped, ",".join(cells))
+        line = ",".join(cells)
+        if not line.isascii():
+            line = _SEPARATOR.sub(_escaped, line)
         self._file.write(f"{{{line}}}\n".encode("utf-8", "replace"))
 
     def close(self) -> None:

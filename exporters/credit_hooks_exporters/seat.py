@@ -91,6 +91,13 @@ class SeatedRun:
         self.trajectory = trajectory
         self.seat = seat
         self._answers = _answers(trajectory)
+        self._texts = {message.id: _own_text(message) for message in reversed(trajectory.messages)}
+        self._withheld = {
+            message.id
+            for message in trajectory.messages
+            if any(isinstance(part, WithheldPart) for part in message.parts)
+        }
+        self._last_read: tuple[str, list[Message]] | None = None
         self._called: dict[str, set[str]] = {}
         for message in trajectory.messages:
             names = {part.name for part in message.parts if isinstance(part, ToolCallPart)}
@@ -102,8 +109,7 @@ class SeatedRun:
         Cost: the number of messages read, which grows with the run in teams where everybody reads everything.
         """
         author, numbers = message.actor_id, itertools.count()
-        known = self.trajectory.message_by_id
-        read = [known[message_id] for message_id in self.trajectory.parents(message.id) if message_id in known]
+        read = self._read(message)
         turns = list(self._turns(read, author, numbers))
         if self.seat.text_tools or not any(turn["role"] == "user" for turn in turns):
             turns = self._opened(turns)
@@ -112,7 +118,9 @@ class SeatedRun:
         if turns[-1]["role"] == "assistant":
             turns.append({"role": "user", "content": PROCEED})
         calls = [part for part in message.parts if isinstance(part, ToolCallPart)]
-        return View(self._with_system(_merged(turns), read, author), self._spoken(_own_text(message), calls, numbers))
+        return View(
+            self._with_system(_merged(turns), read, author), self._spoken(self._texts[message.id], calls, numbers)
+        )
 
     def tools(self, actor_id: str) -> list[JsonValue]:
         """Definitions, as OpenAI writes them, of the run's tools that this actor called; none if calls are text."""
@@ -134,21 +142,27 @@ class SeatedRun:
 
     def withheld(self, message: Message) -> bool:
         """Whether the message, or anything its author had read, was kept private by the source."""
-        known = self.trajectory.message_by_id
-        parents = (known[read] for read in self.trajectory.parents(message.id) if read in known)
-        return any(isinstance(part, WithheldPart) for found in (message, *parents) for part in found.parts)
+        return bool(self._withheld) and any(found.id in self._withheld for found in (message, *self._read(message)))
 
     def name(self, actor_id: str) -> str:
         """The name the user gave an actor."""
         actor = self.trajectory.actor_by_id.get(actor_id)
         return actor_id if actor is None else actor.name
 
+    def _read(self, message: Message) -> list[Message]:
+        """What the author had read. The last answer is kept, as it is asked for twice."""
+        if self._last_read is None or self._last_read[0] != message.id:
+            known = self.trajectory.message_by_id
+            parents = self.trajectory.parents(message.id)
+            self._last_read = (message.id, [known[parent] for parent in parents if parent in known])
+        return self._last_read[1]
+
     def _turns(self, read: Sequence[Message], author: str, numbers: Iterator[int]) -> Iterator[Turn]:
         results = self._own_results(read, author)
         for message in read:
             if message.actor_id == author and message.role != "system":
                 yield from self._own_turns(message, results, numbers)
-            elif message.role != "system" and (text := _own_text(message)):
+            elif message.role != "system" and (text := self._texts[message.id]):
                 yield {"role": "user", "content": self._prefix(message.actor_id) + text}
 
     def _own_turns(
@@ -158,7 +172,7 @@ class SeatedRun:
         calls = [part for part in message.parts if isinstance(part, ToolCallPart)]
         answers = [results.get(_Answer(message.id, number)) for number in range(len(calls))]
         pairs = [(call, answer) for call, answer in zip(calls, answers, strict=True) if answer is not None]
-        turn = self._spoken(_own_text(message), [call for call, _ in pairs], numbers)
+        turn = self._spoken(self._texts[message.id], [call for call, _ in pairs], numbers)
         if turn["content"] or pairs:
             yield turn
         for number, (call, answer) in enumerate(pairs):
@@ -219,7 +233,7 @@ class SeatedRun:
             yield actor.system_prompt
         for message in read:
             if message.role == "system" and (message.actor_id == author or not self._is_agent(message.actor_id)):
-                yield _own_text(message)
+                yield self._texts[message.id]
 
     def _is_agent(self, actor_id: str) -> bool:
         actor: Actor | None = self.trajectory.actor_by_id.get(actor_id)
