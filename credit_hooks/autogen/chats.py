@@ -92,7 +92,8 @@ def _shown(run: TeamRun, turn: Turn, step: StepRecord, prompt: list[Any]) -> Non
         records for item, records in zip(tail, found, strict=True) if records or not isinstance(item, SystemMessage)
     ]
     read = dict.fromkeys(record for records in body for record in records)
-    if not all(body) or not (body or goes_on):  # something was made for the prompt alone: of what the agent could see
+    by_hand = turn.info.context is None and not all(body)
+    if by_hand or not (read or goes_on):  # something was made for the prompt alone: of what the agent could see
         step.reads_base = turn.step
         step.reads_new = tuple(record for record in [*turn.scope.inside, *turn.step.writes] if record in read)
         memory.chat = None

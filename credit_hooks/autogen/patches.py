@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -24,11 +25,14 @@ class Patches:
         self._made: dict[tuple[int, str], _Patch] = {}
 
     def set(self, target: Any, name: str, make: Callable[[Any], Any]) -> bool:
-        """Replace `target.name` by `make(target.name)`, once; False where that cannot be, or was done."""
+        """Replace `target.name` by `make(target.name)`, once; False where that cannot be, or was done.
+
+        What is no function, such as a mock that a test asks later what it was called with, is left alone.
+        """
         key = (id(target), name)
         known = self._made.get(key)
         original = getattr(target, name, None)
-        if original is None or (known is not None and known.of() is target):
+        if not inspect.isroutine(original) or (known is not None and known.of() is target):
             return False
         own = getattr(target, "__dict__", {})
         was_own, before = name in own, own.get(name)

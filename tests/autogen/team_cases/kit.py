@@ -46,12 +46,18 @@ class ScriptedClient(ChatCompletionClient):
             cached=False,
         )
 
-    async def create(self, messages, **kwargs):
-        await asyncio.sleep(self.delay)
+    async def _wait(self, token):
+        waiting = asyncio.ensure_future(asyncio.sleep(self.delay))
+        if token is not None:
+            token.link_future(waiting)
+        await waiting
+
+    async def create(self, messages, *, cancellation_token=None, **kwargs):
+        await self._wait(cancellation_token)
         return self._next(messages)
 
-    async def create_stream(self, messages, **kwargs):
-        await asyncio.sleep(self.delay)
+    async def create_stream(self, messages, *, cancellation_token=None, **kwargs):
+        await self._wait(cancellation_token)
         result = self._next(messages)
         if isinstance(result.content, str):
             for word in result.content.split():
