@@ -3,6 +3,16 @@
 from credit_hooks.credit.assign import assign_credit
 from credit_hooks.credit.baseline import BaselineTracker, task_key
 from credit_hooks.credit.config import CreditConfig
+from credit_hooks.credit.estimate import (
+    BatchValue,
+    Estimate,
+    EstimateMethod,
+    Estimation,
+    Stopped,
+    Surrogate,
+    estimate,
+    estimation,
+)
 from credit_hooks.credit.exact import banzhaf, leave_one_out, shapley, shapley_batch
 from credit_hooks.credit.game import ValueFunction, tabulate
 from credit_hooks.credit.owen import owen, quotient
@@ -12,11 +22,19 @@ from credit_hooks.credit.reader_vote import reader_vote_owen, reader_vote_shaple
 
 __all__ = [
     "BaselineTracker",
+    "BatchValue",
     "CreditConfig",
+    "Estimate",
+    "EstimateMethod",
+    "Estimation",
     "PathGame",
+    "Stopped",
+    "Surrogate",
     "ValueFunction",
     "assign_credit",
     "banzhaf",
+    "estimate",
+    "estimation",
     "leave_one_out",
     "owen",
     "path_owen",

@@ -1,0 +1,110 @@
+"""Which coalitions are asked for, what random orders and least squares make of them, and when to stop."""
+
+from itertools import islice
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from credit_hooks.credit import estimate, owen, shapley
+from credit_hooks.credit.estimate.leverage import leverage_values
+from credit_hooks.credit.estimate.sampling import complement_pairs, key
+from credit_hooks.credit.estimate.stopping import StoppingRule, normal_quantile, student_factor
+from credit_hooks.credit.estimate.structure import Structure
+
+LAWS = settings(max_examples=25, deadline=None)
+
+
+@LAWS
+@given(st.integers(2, 9), st.integers(0, 99))
+def test_every_pair_of_complements_comes_exactly_once(n, seed):
+    rows = np.array(list(complement_pairs(Structure.of(n, None), np.random.default_rng(seed))))
+    assert len(rows) == 2 ** (n - 1) - 1
+    assert len({min(key(row), key(~row)) for row in rows}) == len(rows)
+
+
+@LAWS
+@given(st.lists(st.integers(0, 3), min_size=2, max_size=8), st.integers(0, 99))
+def test_with_unions_every_pair_that_matters_comes_exactly_once(of, seed):
+    unions = [[i for i in range(len(of)) if of[i] == union] for union in sorted(set(of))]
+    structure = Structure.of(len(of), unions)
+    rows = list(complement_pairs(structure, np.random.default_rng(seed)))
+    names = {min(key(row), key(~row)) for row in rows}
+    assert len(names) == len(rows)
+    inner = [row for row in structure.coalitions() if row.any() and not row.all()]
+    assert names == {min(key(row), key(~row)) for row in inner}
+
+
+def test_sizes_take_turns_and_players_too():
+    n = 12
+    rows = np.array(list(islice(complement_pairs(Structure.of(n, None), np.random.default_rng(0)), 72)))
+    sizes = np.bincount(rows.sum(axis=1), minlength=7)[1:]
+    assert sizes.max() - sizes.min() <= 1
+    for size in (1, 2, 3, 4):
+        players = rows[rows.sum(axis=1) == size].sum(axis=0)
+        assert players.max() - players.min() <= 2  # repetitions that are left out leave gaps
+
+
+def additive(weights):
+    return lambda rows: rows @ np.asarray(weights)
+
+
+@LAWS
+@given(st.integers(3, 30), st.integers(0, 99))
+def test_additive_games_are_solved_by_about_as_many_pairs_as_players(n, seed):
+    weights = np.random.default_rng(seed).normal(size=n)
+    for method in ("gp", "leverage", "permutation"):
+        result = estimate(additive(weights), n, budget=4 * n + 2, method=method, seed=seed)
+        np.testing.assert_allclose(result.values, weights, atol=1e-4)
+
+
+def test_least_squares_on_all_pairs_is_the_shapley_value():
+    table = np.random.default_rng(1).normal(size=128)
+    rows = (np.arange(1, 64)[:, None] >> np.arange(7) & 1).astype(bool)
+    odd = np.array([(table[s] - table[127 ^ s]) / 2.0 for s in range(1, 64)])
+    values, std_err = leverage_values(rows, odd, table[127] - table[0])
+    np.testing.assert_allclose(values, shapley(table), atol=1e-10)
+    assert std_err.max() < 1e-10  # nothing was left out
+
+
+@pytest.mark.parametrize("unions", [None, [[0, 1, 2], [3, 4], [5]]])
+def test_random_orders_are_unbiased_and_their_standard_errors_right(unions):
+    table = np.random.default_rng(2).normal(size=64)
+    expected = shapley(table) if unions is None else owen(table, unions)
+    runs = [
+        estimate(
+            lambda rows: table[rows @ (1 << np.arange(6))], 6, budget=20, method="permutation", unions=unions, seed=s
+        )
+        for s in range(300)
+    ]
+    values = np.array([run.values for run in runs])
+    assert (np.abs(values.mean(axis=0) - expected) <= 4.5 * values.std(axis=0) / np.sqrt(300)).all()
+
+
+@pytest.mark.parametrize("p", [1e-12, 0.001, 0.3, 0.5, 0.9, 0.975, 1.0 - 1e-9])
+def test_quantiles_of_the_normal_distribution(p):
+    assert normal_quantile(p) == pytest.approx(NormalDist().inv_cdf(p), abs=1e-6)
+
+
+def test_quantiles_at_the_ends_are_infinite():
+    assert (normal_quantile(0.0), normal_quantile(1.0)) == (-np.inf, np.inf)
+
+
+@pytest.mark.parametrize(("degrees", "t"), [(1, 12.706), (2, 4.303), (3, 3.182), (5, 2.571), (10, 2.228), (100, 1.984)])
+def test_few_degrees_of_freedom_widen_intervals_as_in_the_tables(degrees, t):
+    assert student_factor(degrees) * 1.959964 == pytest.approx(t, rel=0.01)
+    assert student_factor(0) == np.inf
+
+
+def test_the_rule_wants_two_looks_in_a_row():
+    rule = StoppingRule(0.1, 0.95, 4)
+    within, beyond = np.full(4, 0.03), np.full(4, 0.05)  # z = 2.50 for four players
+    assert [rule.is_met(look) for look in (within, beyond, within, within)] == [False, False, False, True]
+
+
+def test_without_a_tolerance_there_is_one_look_at_the_end():
+    rule = StoppingRule(None, 0.95, 4)
+    assert rule.until_next_look(0, 77) == 77
+    assert not rule.is_met(np.zeros(4))
