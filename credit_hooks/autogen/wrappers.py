@@ -1,13 +1,14 @@
 """What is called instead of AutoGen's methods: each calls the original, and tells the capture before and after.
 
-Each takes the capture, what it is about, and the original method, in this order, and returns the replacement. Streams
+Each takes the capture, what it is about, and the original method, in this order, and returns the replacement. Arguments
+are passed on exactly as they came, as a user's class may name them otherwise. Streams
 are run inside their scope item by item, so that nothing is left attached while the user holds an item.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from autogen_agentchat.base import Response, TaskResult
@@ -41,7 +42,7 @@ def run_stream(capture: TeamCapture, runner: Any, original: Method) -> Method:
 
     @functools.wraps(original)
     async def run_stream(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
-        opened = capture.safely(capture.open_run, runner, kwargs.get("task", args[0] if args else None))
+        opened = capture.safely(capture.open_run, runner, _argument(args, kwargs, "task", 0))
         stream = original(*args, **kwargs)
         if opened is None:
             try:
@@ -87,7 +88,7 @@ def run(capture: TeamCapture, runner: Any, original: Method) -> Method:
 
     @functools.wraps(original)
     async def run(*args: Any, **kwargs: Any) -> Any:
-        opened = capture.safely(capture.open_run, runner, kwargs.get("task", args[0] if args else None))
+        opened = capture.safely(capture.open_run, runner, _argument(args, kwargs, "task", 0))
         if opened is None:
             return await original(*args, **kwargs)
         scope, outer = opened
@@ -109,9 +110,9 @@ def turn_stream(capture: TeamCapture, agent: Any, info: AgentInfo, original: Met
     """A turn of an agent, streamed."""
 
     @functools.wraps(original)
-    async def on_messages_stream(messages: Any, cancellation_token: Any) -> AsyncGenerator[Any, None]:
-        turn = capture.safely(capture.open_turn, agent, info, messages)
-        stream = original(messages, cancellation_token)
+    async def on_messages_stream(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
+        turn = capture.safely(capture.open_turn, agent, info, _argument(args, kwargs, "messages", 0) or ())
+        stream = original(*args, **kwargs)
         if turn is None:
             try:
                 async for item in stream:
@@ -144,13 +145,13 @@ def turn(capture: TeamCapture, agent: Any, info: AgentInfo, original: Method) ->
     """A turn of an agent, at once."""
 
     @functools.wraps(original)
-    async def on_messages(messages: Any, cancellation_token: Any) -> Any:
-        turn = capture.safely(capture.open_turn, agent, info, messages)
+    async def on_messages(*args: Any, **kwargs: Any) -> Any:
+        turn = capture.safely(capture.open_turn, agent, info, _argument(args, kwargs, "messages", 0) or ())
         if turn is None:
-            return await original(messages, cancellation_token)
+            return await original(*args, **kwargs)
         try:
             with Entered(turn.scope):
-                response = await original(messages, cancellation_token)
+                response = await original(*args, **kwargs)
         except BaseException as error:
             capture.safely(capture.close_turn, turn, error)
             raise
@@ -176,9 +177,9 @@ def add_message(capture: TeamCapture, info: AgentInfo, original: Method) -> Meth
     """A model context grows."""
 
     @functools.wraps(original)
-    async def add_message(message: Any) -> Any:
-        result = await original(message)
-        capture.safely(capture.added, info, message)
+    async def add_message(*args: Any, **kwargs: Any) -> Any:
+        result = await original(*args, **kwargs)
+        capture.safely(capture.added, info, _argument(args, kwargs, "message", 0))
         return result
 
     return add_message
@@ -189,7 +190,7 @@ def create(capture: TeamCapture, client: Any, original: Method) -> Method:
 
     @functools.wraps(original)
     async def create(*args: Any, **kwargs: Any) -> Any:
-        opened = capture.safely(capture.open_chat, client, kwargs.get("messages", args[0] if args else ()))
+        opened = capture.safely(capture.open_chat, client, _argument(args, kwargs, "messages", 0) or ())
         if opened is None:
             return await original(*args, **kwargs)
         try:
@@ -209,7 +210,7 @@ def create_stream(capture: TeamCapture, client: Any, original: Method) -> Method
 
     @functools.wraps(original)
     async def create_stream(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
-        opened = capture.safely(capture.open_chat, client, kwargs.get("messages", args[0] if args else ()))
+        opened = capture.safely(capture.open_chat, client, _argument(args, kwargs, "messages", 0) or ())
         stream = original(*args, **kwargs)
         scope = None if opened is None else _inside(opened[0], opened[1])
         item: Any = None
@@ -233,9 +234,9 @@ def call_tool(capture: TeamCapture, workbench: Any, original: Method) -> Method:
     """A tool call."""
 
     @functools.wraps(original)
-    async def call_tool(name: str, arguments: Any = None, *args: Any, **kwargs: Any) -> Any:
-        scope = capture.safely(capture.open_tool, workbench, name, arguments, _call_id(args, kwargs))
-        return await _tool(capture, scope, functools.partial(original, name, arguments, *args, **kwargs))
+    async def call_tool(*args: Any, **kwargs: Any) -> Any:
+        scope = capture.safely(capture.open_tool, workbench, *_call(args, kwargs))
+        return await _tool(capture, scope, functools.partial(original, *args, **kwargs))
 
     return call_tool
 
@@ -244,9 +245,10 @@ def run_tool(capture: TeamCapture, tool: Any, original: Method) -> Method:
     """A call of a tool that runs in no workbench, such as a handoff."""
 
     @functools.wraps(original)
-    async def run_json(arguments: Any, *args: Any, **kwargs: Any) -> Any:
-        scope = capture.safely(capture.open_tool, tool, tool.name, arguments, kwargs.get("call_id"))
-        return await _tool(capture, scope, functools.partial(original, arguments, *args, **kwargs))
+    async def run_json(*args: Any, **kwargs: Any) -> Any:
+        arguments = _argument(args, kwargs, "args", 0)
+        scope = capture.safely(capture.open_tool, tool, tool.name, arguments, _argument(args, kwargs, "call_id", 2))
+        return await _tool(capture, scope, functools.partial(original, *args, **kwargs))
 
     return run_json
 
@@ -268,13 +270,11 @@ def call_tool_stream(capture: TeamCapture, workbench: Any, original: Method) -> 
     """A tool call, streamed; the last item is the result."""
 
     @functools.wraps(original)
-    async def call_tool_stream(
-        name: str, arguments: Any = None, *args: Any, **kwargs: Any
-    ) -> AsyncGenerator[Any, None]:
-        scope = capture.safely(capture.open_tool, workbench, name, arguments, _call_id(args, kwargs))
+    async def call_tool_stream(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
+        scope = capture.safely(capture.open_tool, workbench, *_call(args, kwargs))
         item: Any = None
         try:
-            async for item in _through(original(name, arguments, *args, **kwargs), scope):
+            async for item in _through(original(*args, **kwargs), scope):
                 yield item
         except BaseException as error:
             if scope is not None:
@@ -334,6 +334,12 @@ def _inside(scope: Scope, step: Any) -> Scope:
     return inner
 
 
-def _call_id(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
-    found = kwargs.get("call_id", args[1] if len(args) > 1 else None)
-    return found if isinstance(found, str) else None
+def _argument(args: tuple[Any, ...], kwargs: Mapping[str, Any], name: str, place: int) -> Any:
+    return kwargs.get(name, args[place] if len(args) > place else None)
+
+
+def _call(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, Any, str | None]:
+    """Name, arguments and id of a workbench's call."""
+    call_id = _argument(args, kwargs, "call_id", 3)
+    name = str(_argument(args, kwargs, "name", 0))
+    return name, _argument(args, kwargs, "arguments", 1), call_id if isinstance(call_id, str) else None
