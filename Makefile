@@ -19,10 +19,10 @@ PACKAGES := credit_hooks adapters/credit_hooks_adapters exporters/credit_hooks_e
 TYPED := $(PACKAGES) tests/typing
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser trainers check format bench report clean
+.PHONY: help demo test test-autogen browser trainers check format bench report clean
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## run a team of agents on 20 word problems and show who earned what
 	@mkdir -p $(DEMO_DIR)
@@ -30,6 +30,9 @@ demo: $(VENV)/.demo ## run a team of agents on 20 word problems and show who ear
 
 test: $(VENV)/.test ## run the whole test suite
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-autogen: $(VENV)/.autogen ## the tests of AutoGen, in an environment of their own: AutoGen pins protobuf 5
+	$(BIN)/python -m pytest tests/autogen $(PYTEST_ARGS)
 
 browser: $(VENV)/.browser ## look at the report in a real browser: needs chromium and chromedriver
 	$(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)
@@ -80,6 +83,11 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.pip
 $(VENV)/.check: pyproject.toml $(VENV)/.test
 	@echo "installing the checkers"
 	@$(PIP_INSTALL) --group check
+	@touch $@
+
+$(VENV)/.autogen: pyproject.toml | $(VENV)/.pip
+	@echo "installing credit-hooks with everything and AutoGen"
+	@$(PIP_INSTALL) --editable ".[all,autogen]" --group autogen
 	@touch $@
 
 $(VENV)/.browser: pyproject.toml $(VENV)/.test

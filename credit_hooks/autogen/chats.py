@@ -128,23 +128,29 @@ def _by_text(
     run: TeamRun, turn: Turn, prompt: Sequence[Any], unknown: Sequence[int], found: list[Sequence[MessageRecord]]
 ) -> None:
     said: dict[tuple[str, str], list[MessageRecord]] = {}
-    for record in [*turn.info.memory.visible, *turn.scope.inside, *turn.step.writes]:
+    known = {record for records in found for record in records}
+    for record in dict.fromkeys([*turn.info.memory.visible, *turn.scope.inside, *turn.step.writes]):
         key = llm_key(record.source)
-        if key is not None:
+        if key is not None and record not in known:
             said.setdefault(key, []).append(record)
+    restored: list[int] = []
     held = {id(item) for item in names.context_messages(turn.info.context)}
+    before = run.from_before() if held else {}
     for place in reversed(unknown):
-        item = prompt[place]
-        key = llm_key(item)
-        same = said.get(key) if key is not None else None
+        key = llm_key(prompt[place])
+        is_held = id(prompt[place]) in held
+        same = (said.get(key) or (before.get(key) if is_held else None)) if key is not None else None
         if same:
-            record = same.pop() if len(same) > 1 else same[0]
-        elif id(item) in held:  # of before the run: restored state, or given to the context by the user
-            record = run.known(item, turn.outer)
-        else:
-            continue
-        turn.info.memory.note(item, Entry([record.source]))
-        found[place] = (record,)
+            _stands_for(turn, prompt[place], same.pop() if is_held or len(same) > 1 else same[0], found, place)
+        elif is_held:
+            restored.append(place)
+    for place in reversed(restored):  # of before the run: restored state, or given to the context by the user
+        _stands_for(turn, prompt[place], run.known(prompt[place], turn.outer), found, place)
+
+
+def _stands_for(turn: Turn, item: Any, record: MessageRecord, found: list[Sequence[MessageRecord]], place: int) -> None:
+    turn.info.memory.note(item, Entry([record.source]))
+    found[place] = (record,)
 
 
 def end_chat(scope: Scope, step: StepRecord, result: Any) -> None:

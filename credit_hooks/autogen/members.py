@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from autogen_agentchat.base import Team
 
 from credit_hooks.autogen import names, wrappers
 from credit_hooks.autogen.messages import is_message
-from credit_hooks.autogen.patches import Patches
+from credit_hooks.autogen.patches import Patches, reference
 from credit_hooks.autogen.turns import AgentInfo
 from credit_hooks.trajectory import ActorKind
 
@@ -79,7 +78,8 @@ class Members:
     def _attach_team(self, team: Any, path: str) -> None:
         known = self.path(team)
         path = path if known is None else known
-        self._paths[id(team)] = (_reference(team), path)
+        key = id(team)
+        self._paths[key] = (reference(team, lambda: self._paths.pop(key, None)), path)
         for source, edge in names.edges_of(team):
             if edge.condition_function is not None:
                 self._patches.set(
@@ -102,7 +102,8 @@ class Members:
             context = names.model_context(agent)
             kind: ActorKind = "human" if isinstance(agent, UserProxyAgent) else "agent"
             info = AgentInfo(path, name or agent.name, kind, context)
-            self._infos[id(agent)] = (_reference(agent), info)
+            key = id(agent)
+            self._infos[key] = (reference(agent, lambda: self._infos.pop(key, None)), info)
             set_ = self._patches.set
             set_(agent, "on_messages_stream", functools.partial(wrappers.turn_stream, self._capture, agent, info))
             set_(agent, "on_messages", functools.partial(wrappers.turn, self._capture, agent, info))
@@ -135,10 +136,3 @@ class Members:
         team = names.inner_team(agent)
         if isinstance(team, Team):
             yield team
-
-
-def _reference(target: Any) -> Any:
-    try:
-        return weakref.ref(target)
-    except TypeError:
-        return lambda: target

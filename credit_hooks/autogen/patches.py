@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-__all__ = ["Patches"]
+__all__ = ["Patches", "reference"]
 
 
 class _Patch(NamedTuple):
@@ -15,7 +15,7 @@ class _Patch(NamedTuple):
     name: str
     was_own: bool
     before: Any
-    after: Any
+    after: Callable[[], Any]
 
 
 class Patches:
@@ -43,14 +43,17 @@ class Patches:
             return False
         if own.get(name) is not after:  # a slot or a descriptor: there is nothing to delete
             was_own, before = True, original
-        self._made[key] = _Patch(_reference(target), name, was_own, before, after)
+        # The replacement refers to its target, and would keep it alive.
+        self._made[key] = _Patch(
+            reference(target, lambda: self._made.pop(key, None)), name, was_own, before, reference(after)
+        )
         return True
 
     def restore(self) -> None:
         """Put everything back, newest first. What somebody else has replaced since stays as it is."""
-        for patch in reversed(self._made.values()):
+        for patch in reversed(list(self._made.values())):
             target = patch.of()
-            if target is None or getattr(target, patch.name, None) is not patch.after:
+            if target is None or getattr(target, patch.name, None) is not patch.after():
                 continue
             if patch.was_own:
                 setattr(target, patch.name, patch.before)
@@ -59,8 +62,9 @@ class Patches:
         self._made.clear()
 
 
-def _reference(target: Any) -> Callable[[], Any]:
+def reference(target: Any, gone: Callable[[], Any] | None = None) -> Callable[[], Any]:
+    """A reference that keeps nothing alive, where the object allows for it; `gone` is called when it has died."""
     try:
-        return weakref.ref(target)
+        return weakref.ref(target, None if gone is None else lambda _: gone())
     except TypeError:
         return lambda: target

@@ -22,7 +22,7 @@ from autogen_agentchat.messages import (
 
 from credit_hooks import semconv as sc
 from credit_hooks.autogen.memory import Authors
-from credit_hooks.autogen.messages import message_id, snapshot, text_parts
+from credit_hooks.autogen.messages import llm_key, message_id, snapshot, text_parts
 from credit_hooks.autogen.scope import Scope
 from credit_hooks.autogen.turns import AgentInfo, TeamPart, Turn
 from credit_hooks.record import ActorRecord, MessageRecord, RunRecord, Snapshot, StepRecord, StepStatus
@@ -55,7 +55,21 @@ class TeamRun:
             self._text_tasks.append((task, record))
             return [record]
         given = list(task) if isinstance(task, list | tuple) else [task]
-        return [self.known(message, scope) for message in given if isinstance(message, BaseChatMessage)]
+        messages = [message for message in given if isinstance(message, BaseChatMessage)]
+        if messages and scope.step is self.record.root:
+            stated = messages[-1].metadata
+            self.record.metadata = stated
+            self.record.task_id, self.record.group_id = stated.get("task_id"), stated.get("group_id")
+        return [self.known(message, scope) for message in messages]
+
+    def from_before(self) -> dict[tuple[str, str], list[MessageRecord]]:
+        """What was written before the run, by who said what, newest last."""
+        found: dict[tuple[str, str], list[MessageRecord]] = {}
+        for record in self.record.messages:
+            key = llm_key(record.source)
+            if record.step is None and key is not None:
+                found.setdefault(key, []).append(record)
+        return found
 
     def recall(self, messages: Iterable[Any], scope: Scope) -> None:
         """Note, in the order of their writing, what members have in mind of earlier runs."""
