@@ -1,12 +1,13 @@
 """ART (OpenPipe): one trajectory per message, whose last entry is the choice that was rewarded.
 
-Checked against the models of openpipe-art 0.5.18. Put the rows of one `metadata.group` into one `TrajectoryGroup`.
+Checked with openpipe-art 0.5.18. Its models leave a choice that is read from JSON a plain dict, and its tokeniser then
+takes it for no choice: read rows with :func:`as_trajectory`. Those of one `metadata.group` make a `TrajectoryGroup`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from credit_hooks_exporters.examples import META_COLUMNS, Case, Row, group_of
 from credit_hooks_exporters.formats import Format
@@ -14,7 +15,16 @@ from credit_hooks_exporters.openai import stated
 from credit_hooks_exporters.seat import Seat
 from credit_hooks_exporters.table import TableExporter
 
-__all__ = ["ART"]
+__all__ = ["ART", "as_trajectory"]
+
+
+def as_trajectory(row: Mapping[str, Any]) -> Any:
+    """A row as ART's `Trajectory`, its last entry a real `Choice`. Needs the packages art and openai."""
+    import art
+    from openai.types.chat.chat_completion import Choice
+
+    *before, choice = row["messages_and_choices"]
+    return art.Trajectory(**{**row, "messages_and_choices": [*before, Choice.model_validate(choice)]})
 
 
 def _rows(case: Case) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""The canonical training table: one JSON line per message, with its reward and what was read to write it.
+"""The canonical training table: one row per message, with its reward and what was read to write it.
 
 Other formats (SFT, DPO, ...) are views of this one. The reads of a message are given against another row of the same
 run: take the reads of `reads_base`, remove `reads_dropped`, append `reads_new`. Full lists would be quadratic in teams
@@ -7,12 +7,11 @@ where everyone reads everything. Reads of a higher `index` than the message's ow
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from credit_hooks.errors import ConfigurationError
 from credit_hooks.genai import encode_part
@@ -20,14 +19,48 @@ from credit_hooks.ports import Manifest
 from credit_hooks.rewards import CreditedRun
 from credit_hooks.trajectory import Message, ReadSet, Trajectory
 from credit_hooks_exporters.atomic import replacing
+from credit_hooks_exporters.digests import Digests
+from credit_hooks_exporters.ids import credit_id, row_id
+from credit_hooks_exporters.table import opened
 
-__all__ = ["EXPORTER", "SCHEMA_VERSION", "MessagesExporter", "rows"]
+__all__ = ["COLUMNS", "EXPORTER", "SCHEMA_VERSION", "MessagesExporter", "rows"]
 
 SCHEMA_VERSION: Final = "credit_hooks.messages/1"
 
 
+COLUMNS: Final[Mapping[str, str]] = {
+    "schema_version": "string",
+    "row_id": "string",
+    "trajectory_id": "string",
+    "task_id": "string",
+    "group_id": "string",
+    "message_id": "string",
+    "index": "int64",
+    "kind": "string",
+    "view": "string",
+    "agent": "string",
+    "agent_kind": "string",
+    "role": "string",
+    "channel": "string",
+    "step": "string",
+    "generated_by": "string",
+    "parts": "string",
+    "reads_base": "string",
+    "reads_new": "list<string>",
+    "reads_dropped": "list<string>",
+    "reward": "double",
+    "std_err": "double",
+    "outcome": "double",
+    "baseline": "double",
+    "status": "string",
+    "method": "string",
+    "credit_id": "string",
+}
+"""Kinds of the columns, in the order of the Parquet file. `parts` is JSON in a string, so that nothing is injected."""
+
+
 class MessagesExporter:
-    """Writes credited runs as one JSON line per message."""
+    """Writes credited runs as one row per message, JSON lines or Parquet."""
 
     name = "messages"
 
@@ -38,6 +71,7 @@ class MessagesExporter:
         *,
         uncredited_runs: bool = False,
         unscored_messages: bool = True,
+        container: Literal["jsonl", "parquet"] | None = None,
         **unknown: Any,
     ) -> Manifest:
         """Write all rows, replacing `path` at once when complete.
@@ -49,38 +83,43 @@ class MessagesExporter:
                 counted as `run_<status>`.
             unscored_messages: Keep messages without a reward, such as inputs: other rows' reads refer to them.
                 Otherwise they are dropped and counted as `unscored`, and base rows may be missing.
+            container: JSON lines or Parquet. None: Parquet where the path ends in `.parquet`.
             unknown: None is known.
 
         Raises:
-            ConfigurationError: an option is unknown.
+            ConfigurationError: an option is unknown, or Parquet lacks its extra.
         """
         if unknown:
             raise ConfigurationError(
                 f"unknown option {', '.join(sorted(unknown))} of format messages; "
-                "known options: uncredited_runs, unscored_messages"
+                "known options: uncredited_runs, unscored_messages, container"
             )
+        path = Path(path)
+        kind = container or ("parquet" if path.suffix == ".parquet" else "jsonl")
+        columns = COLUMNS if kind == "parquet" else {name: COLUMNS[name] for name in sorted(COLUMNS)}
         read = written = 0
         dropped = Counter[str]()
-        seen: set[str] = set()
-        with replacing(Path(path)) as file:
+        seen = Digests()
+        with replacing(path) as file:
+            table = opened(file, columns, kind)
             for run in runs:
                 read += 1
                 for row in rows(run):
-                    reason = "duplicate" if row["row_id"] in seen else None
+                    reason = None
                     if row["reward"] is None and not unscored_messages:
                         reason = "unscored"
                     if run.credit.status != "credited" and not uncredited_runs:
                         reason = f"run_{run.credit.status}"
+                    if reason is None and not seen.add(int(row["row_id"][:16], 16)):
+                        reason = "duplicate"
                     if reason is None:
-                        seen.add(row["row_id"])
-                        file.write(_canonical(row) + b"\n")
+                        table.add(row, {})
                         written += 1
                     else:
                         dropped[reason] += 1
+            table.close()
         left_out = dict(sorted(dropped.items()))
-        return Manifest(
-            format=self.name, path=Path(path), runs=read, rows=written, dropped=left_out, sha256=file.sha256
-        )
+        return Manifest(format=self.name, path=path, runs=read, rows=written, dropped=left_out, sha256=file.sha256)
 
 
 EXPORTER: Final = MessagesExporter()
@@ -90,13 +129,13 @@ def rows(run: CreditedRun) -> Iterator[dict[str, Any]]:
     """The rows of a run, in the order of its messages. Values are JSON; `parts` is JSON in a string."""
     trajectory, credit = run.trajectory, run.credit
     rewards = {reward.message_id: reward for reward in credit.messages}
-    credit_id = hashlib.sha256(_canonical(credit.model_dump(mode="json"))).hexdigest()[:16]
+    credited_as = credit_id(credit)
     shared = {
         "schema_version": SCHEMA_VERSION,
         "trajectory_id": trajectory.id,
         "task_id": trajectory.task_id,
         "group_id": trajectory.group_id,
-        "credit_id": credit_id,
+        "credit_id": credited_as,
         "method": credit.method,
         "status": credit.status,
         "outcome": credit.outcome,
@@ -105,10 +144,9 @@ def rows(run: CreditedRun) -> Iterator[dict[str, Any]]:
     for message, reads in zip(trajectory.messages, _reads(trajectory), strict=True):
         reward = rewards.get(message.id)
         view = _view(message)
-        key = [trajectory.id, message.id, "message", credit_id, view]
         yield {
             **shared,
-            "row_id": hashlib.sha256(_canonical(key)).hexdigest(),
+            "row_id": row_id(trajectory.id, [message.id], "message", credited_as, view),
             "kind": "message",
             "view": view,
             **_message_columns(message, trajectory),
@@ -182,7 +220,3 @@ def _chain(
         current = step.reads.base
     base = None if current is None else row_of_step.get(current)
     return base, chain[::-1]
-
-
-def _canonical(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()

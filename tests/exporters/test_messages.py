@@ -2,6 +2,7 @@
 
 import json
 
+import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,6 +66,13 @@ def test_the_file_is_the_owners_alone_and_keeps_any_text(tmp_path):
     EXPORTER.write([sample_run()], tmp_path / "runs.jsonl")
     assert (tmp_path / "runs.jsonl").stat().st_mode & 0o077 == 0
     assert (tmp_path / "runs.jsonl").read_bytes().endswith(b"}\n")
+
+
+def test_parquet_holds_the_same_rows(tmp_path):
+    lines = EXPORTER.write([sample_run()], tmp_path / "runs.jsonl")
+    table = EXPORTER.write([sample_run()], tmp_path / "runs.parquet")
+    assert pq.read_table(tmp_path / "runs.parquet").to_pylist() == written(tmp_path / "runs.jsonl")
+    assert table.rows == lines.rows == 5
 
 
 ids = st.integers(min_value=0, max_value=7)
