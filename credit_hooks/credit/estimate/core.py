@@ -207,7 +207,7 @@ def _solve(plan: Plan, ledger: Ledger, ends: tuple[float, float]) -> tuple[Vecto
     odd = ledger.values(pairs) / 2.0 - ledger.values(~pairs) / 2.0
     grand = ends[1] / 2.0 - ends[0] / 2.0
     if plan.method == "leverage":
-        return leverage_values(pairs, odd, 2.0 * grand)
+        return leverage_values(pairs, odd, 2.0 * grand, is_noisy=plan.noise != 0.0)
     noise = ledger.noise_variance()
     surrogate = None
     if plan.surrogate is not None:

@@ -13,13 +13,15 @@ from credit_hooks.credit.estimate.structure import Coalitions, Vector
 __all__ = ["leverage_values"]
 
 
-def leverage_values(coalitions: Coalitions, odd: Vector, total: float) -> tuple[Vector, Vector]:
+def leverage_values(
+    coalitions: Coalitions, odd: Vector, total: float, *, is_noisy: bool = False
+) -> tuple[Vector, Vector]:
     """Shapley values and standard errors, each of shape (n,), from the odd values of m pairs of complements.
 
     The Shapley value minimises sum over S of w(|S|) (g(S) - x_S · phi / 2)^2 subject to sum phi = v(N) - v(∅), with
     w(s) = 1 / (C(n, s) s (n - s)) and x_S in ±1. Each sampled pair stands for those of its sizes that were not: weights
     are divided by the share of the stratum that was sampled. Standard errors from the residuals (sandwich), infinite
-    while there are no more pairs than unknowns; O(m n^2).
+    while the pairs do not tell all players apart, or leave no residuals; O(m n^2).
 
     Source: Musco, Witter (2024), "Provably accurate Shapley value estimation via leverage score sampling".
     """
@@ -38,8 +40,9 @@ def leverage_values(coalitions: Coalitions, odd: Vector, total: float) -> tuple[
     inverse = np.linalg.pinv(design, rcond=1e-10)
     free = inverse @ target
     residual = target - design @ free
-    rank = min(n - 1, m)
-    if m <= n - 1:
+    rank = int(np.linalg.matrix_rank(design, tol=1e-10))
+    if rank < n - 1 or m == rank:
         return free + total / n, np.full(n, np.inf)
-    spread = (inverse * residual * np.sqrt(np.maximum(1.0 - share, 0.0))) ** 2
+    open_part = np.ones(m) if is_noisy else np.maximum(1.0 - share, 0.0)  # a sampled value settles itself
+    spread = (inverse * residual * np.sqrt(open_part)) ** 2
     return free + total / n, np.sqrt(spread.sum(axis=1) * m / (m - rank)) * student_factor(m - rank)
