@@ -158,7 +158,7 @@ class TeamCapture:
 
     def _start_run(self, runner: Any, task: Any) -> Scope:
         self._members.attach_inside(runner, "")
-        record = self._session.start_run(uuid_of_ours(), _name(runner), attributes={})
+        record = self._session.start_run(str(uuid.uuid4()), _name(runner), attributes={})
         record.inputs = task
         run = TeamRun(self._session, record, self._authors)
         scope = Scope(run, record.root, runner)
@@ -179,9 +179,7 @@ class TeamCapture:
         around = outer.turn.info.path if outer.turn is not None else outer.team.path if outer.team is not None else ""
         return f"{around}/{_name(runner)}" if around else _name(runner)
 
-    def close_run(
-        self, scope: Scope, outer: Scope | None, result: Any, error: BaseException | None, *, failed: bool = False
-    ) -> None:
+    def close_run(self, scope: Scope, outer: Scope | None, result: Any, error: BaseException | None) -> None:
         """A team or agent has ended."""
         run, part = scope.run, scope.team
         if part is not None:
@@ -322,11 +320,6 @@ class TeamCapture:
                 if scope.team is not None and scope.owner is team:
                     scope.team.refused.add((id(edge), message_id(message)))
                     return
-
-
-def uuid_of_ours() -> str:
-    """A run id that draws nothing from the random numbers of the user's process."""
-    return str(uuid.uuid4())
 
 
 def _name(runner: Any) -> str:
