@@ -158,7 +158,7 @@ class SeatedRun:
         return self._last_read[1]
 
     def _turns(self, read: Sequence[Message], author: str, numbers: Iterator[int]) -> Iterator[Turn]:
-        results = self._own_results(read, author)
+        results = self._results(read)
         for message in read:
             if message.actor_id == author and message.role != "system":
                 yield from self._own_turns(message, results, numbers)
@@ -193,17 +193,14 @@ class SeatedRun:
         tool_calls = [{"id": call_id(next(numbers)), "type": "function", "function": made} for made in functions]
         return {**turn, "tool_calls": tool_calls} if tool_calls else turn
 
-    def _own_results(self, read: Iterable[Message], author: str) -> dict[_Answer, ToolResultPart]:
-        found: dict[_Answer, ToolResultPart] = {}
-        for message in read:
-            for number, part in enumerate(message.parts):
-                answer = self._answers.get((message.id, number))
-                if answer is not None and isinstance(part, ToolResultPart) and self._author(answer) == author:
-                    found[answer] = part
-        return found
-
-    def _author(self, answer: _Answer) -> str:
-        return self.trajectory.message_by_id[answer.message_id].actor_id
+    def _results(self, read: Iterable[Message]) -> dict[_Answer, ToolResultPart]:
+        """Tool results that were read, by the call they answer."""
+        return {
+            answer: part
+            for message in read
+            for number, part in enumerate(message.parts)
+            if isinstance(part, ToolResultPart) and (answer := self._answers.get((message.id, number))) is not None
+        }
 
     def _prefix(self, actor_id: str) -> str:
         actor = self.trajectory.actor_by_id.get(actor_id)

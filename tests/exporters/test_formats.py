@@ -3,10 +3,11 @@
 import json
 
 import pytest
-from conftest import sibling_runs
+from conftest import sibling_runs, with_reward
 
 from credit_hooks import registry
 from credit_hooks.testing import sample_run
+from credit_hooks.trajectory import TextPart
 from credit_hooks_exporters import export
 from credit_hooks_exporters.examples import META_COLUMNS
 from credit_hooks_exporters.replay import thin_groups
@@ -56,6 +57,21 @@ def test_without_a_counterpart_nothing_is_made_up(rows):
     assert rows("trl-dpo", [sample_run()]) == []
     assert rows("trl-dpo", sibling_runs(group=None)) == []
     assert [row["label"] for row in rows("trl-kto", [sample_run()])] == [True, True, False]
+
+
+def test_every_message_of_a_pair_is_accounted_for_once(tmp_path):
+    """Four siblings that all differ in the last message: each is in one pair or more, and counts once."""
+    found = []
+    for number, last in enumerate((0.125, -0.125, 0.25, -0.5)):
+        run = sibling_runs()[0]
+        said = run.trajectory.messages[4].model_copy(update={"parts": (TextPart(text=f"Answer {number}."),)})
+        messages = (*run.trajectory.messages[:4], said)
+        trajectory = run.trajectory.model_copy(update={"id": f"run-{number}", "messages": messages})
+        found.append(with_reward(run, trajectory, last))
+    manifest = registry.exporter("trl-dpo").write(found, tmp_path / "pairs.jsonl")
+    assert manifest.rows == 3
+    assert manifest.reward == pytest.approx(0.125 - 0.125 + 0.25 - 0.5)
+    assert manifest.dropped == {"no_counterpart": 8, "not_an_agent": 4}
 
 
 def test_openai_has_three_columns_and_arguments_in_words(rows):
