@@ -130,7 +130,7 @@ def test_a_good_prior_saves_most_of_the_evaluations_and_a_bad_one_does_little_ha
     for seed in range(12):
         table, value = smooth_game(seed)
         rng = np.random.default_rng(seed)
-        near = table + 0.05 * rng.normal(size=table.size)
+        near = table + 0.02 * rng.normal(size=table.size)
         far = rng.normal(size=table.size)
         priors = {
             "none": None,

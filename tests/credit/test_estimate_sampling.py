@@ -37,10 +37,12 @@ def test_with_unions_every_pair_that_matters_comes_exactly_once(of, seed):
     assert names == {min(key(row), key(~row)) for row in inner}
 
 
-def test_sizes_take_turns_and_players_too():
+def test_every_player_alone_comes_first_then_sizes_take_turns_and_players_too():
     n = 12
-    rows = np.array(list(islice(complement_pairs(Structure.of(n, None), np.random.default_rng(0)), 72)))
-    sizes = np.bincount(rows.sum(axis=1), minlength=7)[1:]
+    rows = np.array(list(islice(complement_pairs(Structure.of(n, None), np.random.default_rng(0)), n + 60)))
+    assert (rows[:n].sum(axis=1) == 1).all()
+    assert (rows[:n].sum(axis=0) == 1).all()
+    sizes = np.bincount(rows[n:].sum(axis=1), minlength=7)[2:]
     assert sizes.max() - sizes.min() <= 1
     for size in (1, 2, 3, 4):
         players = rows[rows.sum(axis=1) == size].sum(axis=0)

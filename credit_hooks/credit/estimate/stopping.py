@@ -45,21 +45,22 @@ def student_factor(degrees: int) -> float:
 class StoppingRule:
     """Passes when z * std_err <= tolerance for all n players, z Bonferroni-corrected, at two consecutive looks.
 
-    One look can be lucky: hyperparameters are estimated too, and a smooth start hides a rough game. The second costs a
-    tenth more evaluations.
+    One look can be lucky: hyperparameters are estimated too, and a smooth start hides a rough game. The second look
+    costs a tenth more evaluations, at least n.
     """
 
     def __init__(self, tolerance: float | None, confidence: float, n: int) -> None:
         self.tolerance = tolerance
         self._z = normal_quantile(1.0 - (1.0 - confidence) / (2.0 * max(n, 1)))
-        self._first = max(n, 8)
+        self._first = max(2 * n, 8)  # every player alone comes first, and says nothing about how players interact
+        self._step = max(n // 2, 2)
         self._passes = 0
 
     def until_next_look(self, seen: int, left: int) -> int:
         """How many more samples to take before looking: all that are left where there is no tolerance."""
         if self.tolerance is None:
             return left
-        return min(left, self._first - seen if seen < self._first else max(2, seen // 10))
+        return min(left, self._first - seen if seen < self._first else max(self._step, seen // 10))
 
     def is_met(self, std_err: Vector) -> bool:
         """Look once."""
