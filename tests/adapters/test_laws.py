@@ -1,9 +1,15 @@
 """Every registered adapter keeps the public laws on a sample of its dialect; and the laws can be broken."""
 
 import copy
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from autogen_spans import autogen_spans  # noqa: E402
 
 from credit_hooks import registry, semconv
 from credit_hooks.native import NativeAdapter
@@ -24,7 +30,7 @@ WHOWHEN = {
         {"role": "Orchestrator (-> Expert)", "content": "Sure?"},
     ],
 }
-SAMPLES = {"credit_hooks": sample_spans(), "whowhen": WHOWHEN}
+SAMPLES = {"autogen": autogen_spans(), "credit_hooks": sample_spans(), "whowhen": WHOWHEN}
 
 
 def cases(port, laws):
