@@ -134,7 +134,8 @@ def _run(plan: Plan) -> Estimation:
         return _result(plan, ledger, (0.0, 0.0), (np.zeros(0), np.zeros(0), "exact"), ())
     yield from ledger.ask(np.array([np.ones(n, bool), np.zeros(n, bool)]))
     ends, notes = _ends(plan, ledger)
-    fit = (yield from _exact(plan, ledger)) if not notes and plan.noise == 0.0 else None
+    can_be_exact = not notes and plan.noise == 0.0
+    fit = (yield from _exact(plan, ledger)) if can_be_exact and plan.tolerance is None else None
     if fit is None and plan.method == "permutation":
         rng, rule = np.random.default_rng(plan.seed), StoppingRule(plan.tolerance, plan.confidence, n)
         walk = yield from walk_orders(plan.structure, ledger, ends, rule, rng)
@@ -143,6 +144,8 @@ def _run(plan: Plan) -> Estimation:
             notes += ("no order was walked there and back: players that were not reached share the rest equally",)
     elif fit is None:
         fit = yield from _from_pairs(plan, ledger, ends)
+    if can_be_exact and plan.tolerance is not None and fit[2] != "tolerance":
+        fit = (yield from _exact(plan, ledger)) or fit
     if notes:
         fit = (fit[0], np.full(n, np.inf), fit[2])
     return _result(plan, ledger, ends, fit, notes)
