@@ -29,10 +29,10 @@ def pairs_of_size(n: int, smaller: int) -> int:
 def complement_pairs(structure: Structure, rng: np.random.Generator) -> Iterator[Coalitions]:
     """One coalition of every pair (S, S^c) but (N, ∅), in random balanced order, shape (n,) each, until none is left.
 
-    Every player alone comes first (the rest of the team without it is the complement): measured without noise on
-    six families of four games, n = 8 and 12, that lowers the error of `gp` by a third up to 4 n evaluations. Then the other sizes take
-    turns, as under leverage scores (Musco, Witter 2024), and within a size every player is in about equally many
-    coalitions. With unions, only coalitions that some order passes through: whole unions and part of one more.
+    Every player alone comes first (the rest of the team without it is the complement): measured without noise on six
+    families of four games, n = 8 and 12, that lowers the error of `gp` by a third up to 4 n evaluations. Then the other
+    sizes take turns, as under leverage scores (Musco, Witter 2024), and within a size every player is in about equally
+    many coalitions. With unions, only coalitions that some order passes through: whole unions and part of one more.
     """
     n, seen = structure.n, set[bytes]()
     if structure.is_flat:
