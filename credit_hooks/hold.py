@@ -200,6 +200,12 @@ class SpanHolder:
         deferred.replay(span)
         return span
 
+    def force_flush(self) -> None:
+        """Let processors export everything, before the process ends."""
+        flush = getattr(self._tracer_of, "force_flush", None)
+        if flush is not None:
+            flush(5_000)
+
     def flush(self, run: RunRecord, released: int) -> None:
         """Let processors export between chunks of a large release."""
         flush = getattr(self._tracer_of, "force_flush", None)

@@ -140,6 +140,8 @@ class Pipeline:
             EvaluationError: the verdict is none.
         """
         outcome = to_outcome(verdict)
+        if outcome is None:
+            raise EvaluationError("score takes True, False, a number from 0 to 1 or an Outcome; None says nothing")
         known = self._archive.get(run_id)
         if known is None and self._recall is not None:
             known = self._recall(run_id)
@@ -166,6 +168,16 @@ class Pipeline:
             encoded = []
         self._release(run, encoded, {}, status)
         run.dissolve()
+
+    def save(self, run: RunRecord, status: CreditStatus) -> None:
+        """Give a run up as :meth:`drop` does, but deliver it, uncredited: the process ends before its verdict came."""
+        with run.lock:
+            run.assign_ids(self._source_id)
+            encoded = encode_steps(run, run.steps, self._limits)
+        trajectory = _trajectory(run, encoded)
+        self.stats[status] += 1
+        self._release(run, encoded, {}, status)
+        self._deliver(CreditedRun(trajectory=trajectory, credit=Credit(trajectory_id=run.id, status=status)))
 
     def _is_awaited(self, run: RunRecord) -> bool:
         """Whether anybody looks at the run now: an outcome may follow from it, or somebody receives it."""
@@ -265,7 +277,7 @@ class Pipeline:
         for receive in receivers:
             try:
                 receive(run)
-            except Exception as error:  # noqa: BLE001 - receivers are the user's: one that fails must not cost the others
+            except BaseException as error:  # noqa: BLE001 - receivers are the user's: none may cost the others their run
                 self._failed(getattr(receive, "__qualname__", type(receive).__name__), error)
 
     def _failed(self, what: str, error: BaseException) -> None:

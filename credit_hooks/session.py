@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
 from opentelemetry.trace import TracerProvider
+from pydantic import ValidationError
 
 from credit_hooks import semconv as sc
 from credit_hooks.credit import CreditConfig
@@ -80,12 +81,14 @@ class CaptureSession:
         if unknown:
             known = ", ".join(sorted(CaptureOptions.__annotations__))
             raise ConfigurationError(f"unknown option {sorted(unknown)[0]!r}; the options are {known}")
+        _check(options)
         self._framework = framework
         self._max_hold = options.get("max_hold_seconds", 600.0)
         self._max_steps = options.get("max_spans_per_run", 50_000)
         self._delivery = options.get("reward_delivery", "span")
         self._max_active = options.get("max_active_runs", 10_000)
         self._active: dict[str, RunRecord] = {}
+        self._finishing: dict[str, RunRecord] = {}
         self._lock = threading.Lock()
         self._holder = SpanHolder(
             options.get("tracer_provider"),
@@ -107,7 +110,9 @@ class CaptureSession:
             max_runs=options.get("max_runs", 1_000),
             recall=None if store is None else store.recall,
         )
-        self._worker = Worker(self._release_overdue, threads=2, max_queue=options.get("max_queue", 1_000))
+        self._worker = Worker(
+            self._release_overdue, self._save_rest, threads=2, max_queue=options.get("max_queue", 1_000)
+        )
 
     # --- what users look at -------------------------------------------------------------------------------------------
 
@@ -223,10 +228,27 @@ class CaptureSession:
         with self._lock:
             if self._active.pop(run.id, None) is None:
                 return
+            self._finishing[run.id] = run
         run.status = status
         run.close_open_steps("cancelled")
-        if not self._worker.submit(lambda: self._pipeline.process(run)):
+        if not self._worker.submit(lambda: self._finish(run)):
+            self._finishing.pop(run.id, None)
             self._pipeline.drop(run, "overflow")
+
+    def _finish(self, run: RunRecord) -> None:
+        self._pipeline.process(run)
+        self._finishing.pop(run.id, None)
+
+    def _save_rest(self) -> None:
+        """The process ends: keep the runs whose verdict did not come in time, and those still going on, uncredited."""
+        with self._lock:
+            going_on, self._active = list(self._active.values()), {}
+        for run in going_on:
+            run.status = "cancelled"
+            run.close_open_steps("cancelled")
+        for run in [*self._finishing.values(), *going_on]:
+            self._pipeline.save(run, "shutdown")
+        self._holder.force_flush()
 
     def _give_up(self, run: RunRecord, why: Literal["overflow", "timeout"]) -> None:
         with run.lock:
@@ -241,6 +263,41 @@ class CaptureSession:
             overdue = [run for run in self._active.values() if run.root.start_ns < oldest and run.released is None]
         for run in overdue:
             self._give_up(run, "timeout")
+
+
+_NUMBERS = (
+    "evaluate_timeout",
+    "max_active_runs",
+    "max_held_spans",
+    "max_hold_seconds",
+    "max_queue",
+    "max_runs",
+    "max_spans_per_run",
+)
+
+
+def _check(options: CaptureOptions) -> None:
+    """Say at once what cannot work later.
+
+    Raises:
+        ConfigurationError: naming the option, and what it may be.
+    """
+    given: Mapping[str, Any] = options
+    for name in _NUMBERS:
+        value = given.get(name, 1)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+            raise ConfigurationError(f"{name} is a number of at least 0, not {value!r}")
+    for name in ("evaluate", "on_credit"):
+        if given.get(name) is not None and not callable(given[name]):
+            raise ConfigurationError(f"{name} is a function, not {given[name]!r}")
+    if given.get("reward_delivery", "span") not in ("span", "event"):
+        raise ConfigurationError(f"reward_delivery is 'span' or 'event', not {given['reward_delivery']!r}")
+    for exporter in given.get("exporters", ()):
+        if not callable(getattr(exporter, "export", None)):
+            raise ConfigurationError(f"exporters have a method export(run); {exporter!r} has none")
+    provider = given.get("tracer_provider")
+    if provider is not None and not callable(getattr(provider, "get_tracer", None)):
+        raise ConfigurationError(f"tracer_provider is an OpenTelemetry TracerProvider, not {provider!r}")
 
 
 def _kind_attributes(kind: StepKind, operation: str) -> dict[str, Any]:
@@ -268,7 +325,13 @@ def _capture_content(option: bool | None) -> bool:
 def _config(options: CaptureOptions) -> CreditConfig:
     config = options.get("credit") or CreditConfig()
     if "baseline" in options:
-        config = CreditConfig(**{**dict(config), "baseline": options["baseline"]})
+        try:
+            config = CreditConfig(**{**dict(config), "baseline": options["baseline"]})
+        except ValidationError as error:
+            wrong = options["baseline"]
+            raise ConfigurationError(
+                f"baseline is a number from 0 to 1, 'running' or 'group', not {wrong!r}"
+            ) from error
     return config
 
 
@@ -291,9 +354,10 @@ class _LazyStore:
 
     def recall(self, run_id: str) -> CreditedRun | None:
         try:
-            return self._open().get(run_id)
+            found = self._open().get(run_id)
         except StoreError:
             return None
+        return found if found.trajectory.id == run_id else None  # the store takes prefixes, a verdict is for one run
 
 
 def _store(path: str | os.PathLike[str] | None) -> _LazyStore | None:

@@ -12,7 +12,6 @@ import time
 import weakref
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 from credit_hooks.evaluation import inside_hook
 
@@ -33,12 +32,14 @@ class Worker:
 
     Args:
         tick: Called about once a second while anything was ever submitted; must be quick.
+        last: Called when the process ends, after the wait for unfinished jobs: saves what is still there.
         threads: Number of threads.
         max_queue: Most jobs waiting.
     """
 
-    def __init__(self, tick: Callable[[], None], *, threads: int, max_queue: int) -> None:
+    def __init__(self, tick: Callable[[], None], last: Callable[[], None], *, threads: int, max_queue: int) -> None:
         self._tick = tick
+        self._last = last
         self._size = threads
         self._max_queue = max_queue
         self._lock = threading.Lock()
@@ -103,7 +104,7 @@ class Worker:
     def _run(self, job: Job) -> None:
         try:
             job()
-        except Exception:
+        except BaseException:
             logger.exception("credit-hooks: a job failed")
         finally:
             self._done()
@@ -145,6 +146,10 @@ def _flush_all() -> None:
     deadline = time.monotonic() + _EXIT_SECONDS
     for worker in list(_workers):
         worker.flush(max(0.0, deadline - time.monotonic()))
+        try:
+            worker._last()
+        except Exception:
+            logger.exception("credit-hooks: saving at exit failed")
 
 
 def _watch_exit() -> None:
@@ -166,18 +171,8 @@ def _watch_exit() -> None:
 
 def _flush_and_die(signum: int, _frame: FrameType | None) -> None:
     _flush_all()
-    _shutdown_tracing()
     signal.signal(signum, signal.SIG_DFL)
     os.kill(os.getpid(), signum)
-
-
-def _shutdown_tracing() -> None:
-    from opentelemetry import trace
-
-    provider: Any = trace.get_tracer_provider()
-    flush = getattr(provider, "force_flush", None)
-    if flush is not None:
-        flush(int(_EXIT_SECONDS * 1000))
 
 
 def _after_fork() -> None:

@@ -43,6 +43,9 @@ __all__ = ["GraphRun"]
 _UNBOUND_WINDOW = 256
 """How far back a message without identity or id is looked for by content."""
 
+_FRESH_WINDOW = 16
+"""How far back a message is looked for that was given its id after it was written."""
+
 _SHOWN = 128
 """Newest messages of a prompt that are kept for its chat span; all of them are in its read set."""
 
@@ -149,13 +152,10 @@ class GraphRun:
         return self._add(message, author, None, channel, earlier_step_id=earlier_step)
 
     def _find(self, message: Any) -> MessageRecord | None:
-        record = self.record.by_object.get(id(message))
+        record = self._by_identity(message)
         if record is not None:
             return record
         own_id = message_id(message)
-        if own_id is not None and (record := self.record.by_id.get(own_id)) is not None:
-            self.record.bind(message, record)
-            return record
         role = message_role(message)
         for record in reversed(self._unbound[-_UNBOUND_WINDOW:]):
             if record.snapshot.role == role and same_content(record.snapshot, message):
@@ -164,6 +164,24 @@ class GraphRun:
                 self.record.bind(message, record, own_id)
                 return record
         return None
+
+    def _by_identity(self, message: Any) -> MessageRecord | None:
+        """The record of this object, or of the object it is a copy of."""
+        own_id = message_id(message)
+        record = self.record.by_object.get(id(message))
+        if record is not None:
+            if own_id is not None:  # the framework has given it one since it was written
+                self.record.by_id.setdefault(own_id, record)
+            return record
+        if own_id is None:
+            return None
+        record = self.record.by_id.get(own_id)
+        if record is None:  # a copy may turn up before anybody has read the original
+            newest = reversed(self._unbound[-_FRESH_WINDOW:])
+            record = next((known for known in newest if message_id(known.source) == own_id), None)
+        if record is not None:
+            self.record.bind(message, record, own_id)
+        return record
 
     def _earlier_author(self, message: Any) -> tuple[Any, str | None]:
         earlier = self._earlier.get(message_id(message) or "")
@@ -229,7 +247,7 @@ class GraphRun:
         if type(message) is RemoveMessage:
             task.step.removes.append(str(message.id))
             return
-        record = self.record.by_object.get(id(message)) or self.record.by_id.get(message_id(message) or "")
+        record = self._by_identity(message)
         if record is not None and same_content(record.snapshot, message):
             self.record.bind(message, record)
             return

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from langgraph.func import entrypoint
 from langgraph.types import Command, Send
 from pydantic import BaseModel
 
@@ -140,6 +141,8 @@ def _fields(value: Any) -> dict[str, Any] | None:
     """The channels of a state that is a pydantic model or a dataclass."""
     if is_message(value) or isinstance(value, (Send, Command, type)):
         return None
+    if isinstance(value, entrypoint.final):
+        return {"": value.value}  # what it saves is for the thread's next run; what it returns is the answer
     if isinstance(value, BaseModel):
         return {name: getattr(value, name) for name in type(value).model_fields}
     if dataclasses.is_dataclass(value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import time
@@ -42,7 +43,11 @@ def open_file(path: Path, read_only: bool) -> sqlite3.Connection:
     """
     if not read_only:
         # SQLite gives its -wal and -shm files the mode of the main file, so the main file is made first, by us.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            _make_private(descriptor)
+        finally:
+            os.close(descriptor)
         return _prepared(_connect(path, "rw"), path, read_only=False)
     os.close(os.open(path, os.O_RDONLY))
     try:
@@ -53,6 +58,13 @@ def open_file(path: Path, read_only: bool) -> sqlite3.Connection:
         if log.exists() and log.stat().st_size:
             raise
         return _prepared(_connect(path, "ro&immutable=1"), path, read_only=True)
+
+
+def _make_private(descriptor: int) -> None:
+    """A file that was there before may be readable by others; the runs that it is going to hold are not."""
+    if os.name == "posix" and os.fstat(descriptor).st_mode & 0o077:
+        with contextlib.suppress(PermissionError):  # another's file, which we may write: its mode is theirs
+            os.fchmod(descriptor, 0o600)
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

@@ -96,6 +96,8 @@ def test_a_full_disk_costs_the_run_nothing_but_the_store(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_captures_its_own_runs(script):
     ending = """
+    import warnings
+    warnings.simplefilter("ignore", DeprecationWarning)  # since 3.12 Python warns of forks beside any thread
     run()
     callback.flush()
     child = os.fork()
@@ -107,3 +109,29 @@ def test_a_forked_child_captures_its_own_runs(script):
     run()
     """
     assert script(ending) == (0, "", ["credited"] * 3)
+
+
+def test_a_run_whose_verdict_never_comes_is_kept_uncredited(script):
+    ending = """
+    import credit_hooks.worker
+    credit_hooks.worker._EXIT_SECONDS = 0.5
+    def evaluate(run):
+        time.sleep(100)
+    callback = CreditCallback(evaluate=evaluate, store=sys.argv[1])
+    run()
+    """
+    assert script(ending) == (0, "", ["shutdown"])
+
+
+def test_a_run_that_is_going_on_when_the_process_is_terminated_is_kept(script):
+    ending = """
+    def node(state):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+    builder = StateGraph(MessagesState)
+    builder.add_node("node", node)
+    builder.add_edge(START, "node")
+    graph = builder.compile()
+    run()
+    """
+    assert script(ending) == (-signal.SIGTERM, "", ["shutdown"])

@@ -343,3 +343,39 @@ def test_only_the_newest_runs_are_kept():
         invoke(callback, f"task {number}")
         callback.flush()
     assert [run.trajectory.messages[0].text for run in callback.runs] == ["task 2", "task 3", "task 4"]
+
+
+def test_a_receiver_that_wants_to_exit_costs_nothing():
+    def leave(run):
+        raise SystemExit
+
+    callback = CreditCallback(evaluate=lambda run: True, on_credit=leave)
+    for _ in range(5):
+        invoke(callback)
+    assert callback.flush(10)
+    assert (callback.stats["credited"], callback.open_entries) == (5, 0)
+
+
+def test_none_is_no_late_verdict():
+    callback = one_run(evaluate=lambda run: True)
+    with pytest.raises(EvaluationError, match="None says nothing"):
+        callback.score(callback.last.trajectory.id, None)
+    assert callback.last.credit.status == "credited"
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"max_runs": -1},
+        {"evaluate_timeout": "a"},
+        {"evaluate": "lambda"},
+        {"reward_delivery": "x"},
+        {"exporters": [3]},
+        {"tracer_provider": 5},
+        {"baseline": 2},
+    ],
+    ids=lambda option: next(iter(option)),
+)
+def test_options_that_cannot_work_are_refused_by_name(option):
+    with pytest.raises(ConfigurationError, match=next(iter(option))):
+        CreditCallback(**option)

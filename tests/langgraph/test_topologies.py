@@ -3,12 +3,19 @@
 import asyncio
 import contextlib
 import threading
+from typing import Any
 
 import pytest
 from capture_cases.basic import say
-from capture_cases.kit import MODES, THREAD, TOPOLOGIES, captured, dag, user
+from capture_cases.kit import MODES, THREAD, TOPOLOGIES, captured, dag, unordered, user
+from langchain.agents import create_agent
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.func import entrypoint
 from langgraph.graph import START, MessagesState, StateGraph
+from langgraph_supervisor import create_supervisor
 
 from credit_hooks.langgraph import CreditCallback
 
@@ -18,7 +25,7 @@ INVOKE = MODES["invoke"]
 async def test_provenance_is_exactly_what_was_read(topology, mode, callback):
     outcomes = await topology.run(mode, callbacks=[callback])
     runs = captured(callback)
-    assert [dag(run) for run in runs] == [turn.dag for turn in topology.turns]
+    assert [unordered(dag(run)) for run in runs] == [unordered(turn.dag) for turn in topology.turns]
     assert [run.status for run in runs] == [turn.status for turn in topology.turns]
     assert [run.answer for run in runs] == [turn.answer for turn in topology.turns]
     raised = [outcome[1] if outcome[0] == "raised" else None for outcome in outcomes]
@@ -156,3 +163,51 @@ def test_a_long_history_is_read_as_deltas(callback):
     (run,) = captured(callback)
     assert max(len(step.reads.new) for step in run.steps) == 1
     assert len(run.parents(run.messages[-1].id)) == 199
+
+
+class Scripted(BaseChatModel):
+    """Says what a function of the messages says."""
+
+    reply: Any
+
+    @property
+    def _llm_type(self):
+        return "scripted"
+
+    def _generate(self, messages, *args, **kwargs):
+        return ChatResult(generations=[ChatGeneration(message=self.reply(messages))])
+
+    def bind_tools(self, tools, **kwargs):
+        return self
+
+
+def handoff(worker):
+    return AIMessage("", tool_calls=[{"name": f"transfer_to_{worker}", "args": {}, "id": f"to-{worker}"}])
+
+
+@pytest.mark.filterwarnings("ignore:create_react_agent has been moved")
+def test_handed_off_copies_of_the_history_are_no_new_messages(callback):
+    asked = iter([*"ab", None])
+
+    def supervise(messages):
+        worker = next(asked)
+        return AIMessage("done") if worker is None else handoff(worker)
+
+    workers = [
+        create_agent(Scripted(reply=lambda _, said=name: AIMessage(f"{said} did it")), [], name=name) for name in "ab"
+    ]
+    graph = create_supervisor(workers, model=Scripted(reply=supervise)).compile()
+    result = graph.invoke(user()(), {"callbacks": [callback]})
+    (run,) = captured(callback)
+    assert [message.id for message in run.messages] == [message.id for message in result["messages"]]
+
+
+def test_what_a_workflow_returns_is_its_answer_and_not_what_it_saves(callback):
+    @entrypoint(checkpointer=InMemorySaver())
+    def workflow(inputs):
+        return entrypoint.final(value="returned", save=[AIMessage("saved")])
+
+    workflow.invoke("go", {"callbacks": [callback], "configurable": THREAD})
+    (run,) = captured(callback)
+    assert run.answer == "returned"
+    assert "saved" not in [message.text for message in run.messages]

@@ -70,7 +70,11 @@ def with_checkpoints(graph):
 
 def history(graph):
     """Every checkpoint of the thread, without the time it was made."""
-    return [snapshot._replace(created_at=None) for snapshot in graph.get_state_history({"configurable": THREAD})]
+    # A task's result is saved beside the run: whether its messages have their ids by then is the framework's own race.
+    return [
+        snapshot._replace(created_at=None, tasks=tuple(task._replace(result=None) for task in snapshot.tasks))
+        for snapshot in graph.get_state_history({"configurable": THREAD})
+    ]
 
 
 SIDE_BY_SIDE = {

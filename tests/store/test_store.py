@@ -457,3 +457,10 @@ def test_listing_does_not_read_the_blobs(tmp_path):
     connection.close()
     with RunStore(path) as store:
         assert [row.id for row in store.list()] == ["r"]
+
+
+def test_a_file_that_others_could_read_is_made_private(tmp_path):
+    path = tmp_path / "runs.db"
+    path.touch(0o644)
+    RunStore(path).close()
+    assert path.stat().st_mode & 0o777 == 0o600
