@@ -56,6 +56,8 @@ class Transcript:
         steps = _steps(trajectory.steps)
         writer: dict[str, str] = {}
         for step_id in sorted(steps):
+            if steps[step_id].kind == "workflow":
+                continue  # what the run itself is stated to write is what it was given
             for message_id in steps[step_id].output_message_ids:
                 writer.setdefault(message_id, step_id)
         stated: dict[str, ActorKind] = {}

@@ -88,7 +88,7 @@ class ChainEvents:
         record.group_id = text(metadata.get("group_id"))
         record.root.outer = nesting.current()
         waiting = frozenset[str]() if resumed is None else resumed.waiting
-        run = GraphRun(record, Authors(record), self._threads.messages(thread), waiting)
+        run = GraphRun(record, Authors(record), self._threads.messages(thread), self._threads.writes(thread), waiting)
         task = Task(run, run_id, record.root, ns="", superstep=-1, is_call=False)
         with record.lock:
             run.start(inputs)

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from credit_hooks import semconv as sc
 from credit_hooks.langgraph.messages import message_digest, message_id
-from credit_hooks.record import RunRecord, RunStatus
+from credit_hooks.record import MessageRecord, RunRecord, RunStatus, Snapshot
 
-__all__ = ["Earlier", "InterruptedRun", "ThreadMemory"]
+__all__ = ["Earlier", "EarlierWrite", "InterruptedRun", "ThreadMemory"]
 
 _MAX_THREADS = 1_000
 _MAX_MESSAGES = 2_000
@@ -25,6 +25,15 @@ class Earlier(NamedTuple):
     """Span id of the turn that wrote it, if that run was interrupted and this one goes on with it."""
 
 
+class EarlierWrite(NamedTuple):
+    """A write of state by an earlier run of the same thread."""
+
+    author: Earlier
+    """Who wrote it, and in which turn."""
+    snapshot: Snapshot | None
+    """What was written, if that run was interrupted and this one goes on with it; else it is not kept."""
+
+
 class InterruptedRun(NamedTuple):
     """The run that a thread's next run goes on with."""
 
@@ -36,17 +45,26 @@ class InterruptedRun(NamedTuple):
 
 
 class ThreadMemory:
-    """Authors by message id for the newest threads; no content. Bounded in threads and in messages per thread."""
+    """Authors by message id and by channel for the newest threads. Bounded in threads and in messages per thread.
+
+    Content is kept only of what an interrupted run wrote to its state, until the run goes on.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._messages: OrderedDict[str, dict[str, Earlier]] = OrderedDict()
+        self._writes: dict[str, dict[str, list[EarlierWrite]]] = {}
         self._interrupted: OrderedDict[str, InterruptedRun] = OrderedDict()
 
     def messages(self, thread: str | None) -> dict[str, Earlier]:
         """Who wrote what in earlier runs of a thread."""
         with self._lock:
             return dict(self._messages.get(thread, {})) if thread is not None else {}
+
+    def writes(self, thread: str | None) -> dict[str, list[EarlierWrite]]:
+        """Who wrote to which channel in earlier runs of a thread, in order."""
+        with self._lock:
+            return dict(self._writes.get(thread, {})) if thread is not None else {}
 
     def interrupted(self, thread: str | None) -> InterruptedRun | None:
         """The interrupted run that a thread's new run resumes. None: the last run was complete."""
@@ -59,17 +77,22 @@ class ThreadMemory:
             return
         goes_on = status == "interrupted"
         known: dict[str, Earlier] = {}
+        writes: dict[str, list[EarlierWrite]] = {}
         for message in run.messages[-_MAX_MESSAGES:]:
             step_id = message.earlier_step_id if message.step is None else message.step.span_id
             actor = message.author
             earlier = Earlier((actor.id, actor.name, actor.kind), step_id if goes_on else None)
-            if goes_on and (digest := message_digest(message.source)) is not None:
-                known[digest] = earlier  # what was written beside an interrupt gets its final id when the run goes on
+            if message.snapshot.role == "data":
+                _note_write(writes, message, earlier, goes_on=goes_on)
+                continue
+            if (digest := message_digest(message.source)) is not None:
+                known[digest] = earlier  # it may get its final id when the run goes on, or never have one
             if (own_id := message_id(message.source)) is not None:
                 known[own_id] = earlier
         with self._lock:
             self._messages[run.session_id] = known
             self._messages.move_to_end(run.session_id)
+            self._writes[run.session_id] = writes
             self._interrupted.pop(run.session_id, None)
             if goes_on:
                 asking = [step for step in run.steps if step.status == "interrupted" and step is not run.root]
@@ -78,3 +101,14 @@ class ThreadMemory:
             while len(self._messages) > _MAX_THREADS:
                 dropped, _ = self._messages.popitem(last=False)
                 self._interrupted.pop(dropped, None)
+                self._writes.pop(dropped, None)
+
+
+def _note_write(
+    writes: dict[str, list[EarlierWrite]], message: MessageRecord, author: Earlier, *, goes_on: bool
+) -> None:
+    for channel, _ in message.snapshot.content:
+        if goes_on:
+            writes.setdefault(channel, []).append(EarlierWrite(author, message.snapshot))
+        else:
+            writes[channel] = [EarlierWrite(author, None)]

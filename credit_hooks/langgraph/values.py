@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from credit_hooks.langgraph.messages import is_message, is_message_like
 from credit_hooks.record import Snapshot
 
-__all__ = ["Channels", "channels", "data_snapshot", "is_scalar", "is_tool_call", "sends"]
+__all__ = ["Channels", "channels", "data_snapshot", "is_scalar", "is_tool_call", "same_data", "sends"]
 
 _COPY_BUDGET = 512
 """Nodes of a data value that are copied when it is written; larger values are kept by reference."""
@@ -154,6 +154,12 @@ def data_snapshot(values: list[tuple[str, Any]]) -> Snapshot:
     """Data that a node wrote, as it was: copied as far as a budget allows, encoded after the run."""
     budget = [_COPY_BUDGET]
     return Snapshot("data", [(channel, _frozen(value, budget)) for channel, value in values], _data_parts)
+
+
+def same_data(known: Snapshot, channel: str, value: Any) -> bool:
+    """Whether a snapshot of data says that a channel has this value, as JSON: a checkpoint gives back copies."""
+    written = next((item for name, item in known.content if name == channel), None)
+    return bool(_json(written, 0) == _json(value, 0))
 
 
 def _frozen(value: Any, budget: list[int]) -> Any:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import threading
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 from capture_cases.basic import say
@@ -15,6 +15,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import entrypoint
 from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.types import Command, interrupt
 from langgraph_supervisor import create_supervisor
 
 from credit_hooks.langgraph import CreditCallback
@@ -211,3 +212,54 @@ def test_what_a_workflow_returns_is_its_answer_and_not_what_it_saves(callback):
     (run,) = captured(callback)
     assert run.answer == "returned"
     assert "saved" not in [message.text for message in run.messages]
+
+
+class Plan(TypedDict):
+    question: str
+    plan: str
+    answer: str
+
+
+def test_plain_state_keeps_its_writers_over_an_interrupt(callback):
+    builder = StateGraph(Plan)
+    builder.add_node("planner", lambda state: {"plan": f"plan for {state['question']}"})
+    builder.add_node("approve", lambda state: {"plan": f"{state['plan']}, {interrupt('ok?')}"})
+    builder.add_node("writer", lambda state: {"answer": f"{state['question']} by {state['plan']}"})
+    builder.add_edge(START, "planner")
+    builder.add_edge("planner", "approve")
+    builder.add_edge("approve", "writer")
+    graph = builder.compile(checkpointer=InMemorySaver())
+    config = {"callbacks": [callback], "configurable": THREAD}
+    graph.invoke({"question": "bread"}, config)
+    graph.invoke(Command(resume="approved"), config)
+    run = captured(callback)[-1]
+    assert dag(run) == {
+        "user:resume: approved": [],
+        "user:question: bread": [],
+        "planner:plan: plan for bread": [],
+        "approve:plan: plan for bread, approved": [
+            "user:question: bread",
+            "planner:plan: plan for bread",
+            "user:resume: approved",
+        ],
+        "writer:answer: bread by plan for bread, approved": [
+            "user:question: bread",
+            "approve:plan: plan for bread, approved",
+        ],
+    }
+    assert callback.last.credit.agents["planner"] != 0.0
+
+
+def test_a_later_turn_reads_plain_state_of_those_who_wrote_it(callback):
+    builder = StateGraph(Plan)
+    builder.add_node("planner", lambda state: {} if state.get("plan") else {"plan": "a plan"})
+    builder.add_node("writer", lambda state: {"answer": f"{state['question']} by {state['plan']}"})
+    builder.add_edge(START, "planner")
+    builder.add_edge("planner", "writer")
+    graph = builder.compile(checkpointer=InMemorySaver())
+    config = {"callbacks": [callback], "configurable": THREAD}
+    graph.invoke({"question": "one"}, config)
+    graph.invoke({"question": "two"}, config)
+    run = captured(callback)[-1]
+    assert set(dag(run)["writer:answer: two by a plan"]) >= {"user:question: two", "planner:plan: a plan"}
+    assert callback.last.credit.agents["planner"] == 0.0  # it was credited for that plan in the turn that made it
