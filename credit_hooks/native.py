@@ -161,7 +161,11 @@ def _run_meta(attributes: Mapping[str, Any]) -> dict[str, JsonValue]:
 
 def _outcome(attributes: Mapping[str, Any]) -> Outcome | None:
     score = _unit(attributes.get(semconv.CREDIT_OUTCOME))
-    return None if score is None else Outcome(score=score, baseline=_unit(attributes.get(semconv.CREDIT_BASELINE)))
+    if score is None:
+        return None
+    stated = attributes.get(semconv.CREDIT_SUCCESS)
+    success = stated if isinstance(stated, bool) else None
+    return Outcome(success=success, score=score, baseline=_unit(attributes.get(semconv.CREDIT_BASELINE)))
 
 
 def _unit(value: Any) -> float | None:

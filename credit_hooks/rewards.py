@@ -146,6 +146,8 @@ def span_attributes(run: CreditedRun) -> dict[str, dict[str, semconv.AttributeVa
     for step in trajectory.steps:
         if step.kind == "workflow" and step.parent_id is None:
             attributes[step.id] = run_attributes(credit)
+            if trajectory.outcome is not None and trajectory.outcome.success is not None:
+                attributes[step.id][semconv.CREDIT_SUCCESS] = trajectory.outcome.success
             continue
         written = [rewards[message_id] for message_id in step.output_message_ids if message_id in rewards]
         if not written or len(written) != len(step.output_message_ids):

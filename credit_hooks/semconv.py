@@ -91,6 +91,7 @@ CREDIT_RESUMES: Final = "credit.resumes"
 
 CREDIT_STATUS: Final = "credit.status"
 CREDIT_OUTCOME: Final = "credit.outcome"
+CREDIT_SUCCESS: Final = "credit.success"
 CREDIT_BASELINE: Final = "credit.baseline"
 CREDIT_TOTAL: Final = "credit.total"
 CREDIT_METHOD: Final = "credit.method"

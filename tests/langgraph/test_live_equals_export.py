@@ -16,7 +16,10 @@ def exported(tmp_path):
     """A callback whose spans go to a file, and a function that reads it back."""
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(OTLPFileSpanExporter(tmp_path / "trace.jsonl")))
-    callback = CreditCallback(evaluate=lambda run: 0.75, tracer_provider=provider, capture_content=True)
+    verdicts = (0.75, True, False)
+    callback = CreditCallback(
+        evaluate=lambda run: verdicts[len(run.messages) % 3], tracer_provider=provider, capture_content=True
+    )
 
     def trajectories():
         assert callback.flush()

@@ -58,6 +58,7 @@ def test_the_tree_of_an_agent_with_a_tool(traced):
                     "credit.schema_version": "1",
                     "credit.status": "credited",
                     "credit.step.status": "ok",
+                    "credit.success": True,
                     "credit.total": 0.5,
                     "gen_ai.operation.name": "invoke_workflow",
                     "gen_ai.workflow.name": "maths",

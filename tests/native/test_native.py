@@ -98,7 +98,7 @@ def test_rewards_on_the_spans_do_not_change_the_trajectory_and_the_outcome_is_re
     rewards = span_attributes(run)
     credited = [replace(s, attributes={**s.attributes, **rewards.get(s.span_id, {})}) for s in sample_spans()]
     assert len(rewards) == 4
-    assert one(credited).outcome == Outcome(score=1.0, baseline=0.25)
+    assert one(credited).outcome == Outcome(success=True, score=1.0, baseline=0.25)
     assert one(credited).with_outcome(None) == one(sample_spans())
 
 
