@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from credit_hooks import semconv
+from credit_hooks.parts import FrozenModel
 from credit_hooks.trajectory import Trajectory
 
 __all__ = [
@@ -24,11 +25,7 @@ __all__ = [
 CreditStatus: TypeAlias = Literal["credited", "no_outcome", "no_messages", "overflow", "timeout", "shutdown", "error"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
-
-
-class Reward(_Frozen):
+class Reward(FrozenModel):
     """The credit of one message."""
 
     message_id: str
@@ -41,7 +38,7 @@ class Reward(_Frozen):
     """Standard error of an estimate. None: the value is exact under its value function."""
 
 
-class TurnCredit(_Frozen):
+class TurnCredit(FrozenModel):
     """One cell of C[t, i]: what agent i earned in turn t."""
 
     turn: int = Field(ge=0)
@@ -52,7 +49,7 @@ class TurnCredit(_Frozen):
     """C[t, i]. Summed over i: temporal credit. Summed over t: role credit. Summed over both: R - b."""
 
 
-class FirstError(_Frozen):
+class FirstError(FrozenModel):
     """Where a failed run first went wrong, as far as the evidence says."""
 
     message_id: str
@@ -71,7 +68,7 @@ class FirstError(_Frozen):
     """(message id, probability), most probable first, top ten."""
 
 
-class Credit(_Frozen):
+class Credit(FrozenModel):
     """Who gets the reward and who the blame. Sums exactly: every level adds up to `total` within 1e-9."""
 
     trajectory_id: str
@@ -126,7 +123,7 @@ class Credit(_Frozen):
         return "\n".join(lines)
 
 
-class CreditedRun(_Frozen):
+class CreditedRun(FrozenModel):
     """A run and its credit: what stores keep, exporters write and reports show."""
 
     trajectory: Trajectory

@@ -8,12 +8,24 @@ the square of the run: 10,000 messages would need 50 million edges.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Annotated, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
+
+from credit_hooks.parts import (
+    BlobPart,
+    DataPart,
+    FrozenModel,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    WithheldPart,
+    part_text,
+)
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -44,93 +56,7 @@ ActorKind: TypeAlias = Literal["agent", "human", "tool", "environment", "orchest
 StepKind: TypeAlias = Literal["workflow", "agent", "chat", "tool", "unknown"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
-
-
-class TextPart(_Frozen):
-    """Plain text."""
-
-    type: Literal["text"] = "text"
-    text: str
-    """The text. Empty is not the same as absent: a message without content has no parts."""
-
-
-class ReasoningPart(_Frozen):
-    """Reasoning that the model wrote for itself."""
-
-    type: Literal["reasoning"] = "reasoning"
-    text: str
-    """The reasoning text."""
-
-
-class DataPart(_Frozen):
-    """A structured value, such as what a node wrote to a state channel that holds no messages."""
-
-    type: Literal["data"] = "data"
-    name: str | None = None
-    """The channel or field the value was written to. None: the value stood alone."""
-    value: JsonValue
-    """The value as JSON. Objects that JSON cannot express are kept as their `repr`."""
-
-
-class BlobPart(_Frozen):
-    """An image, audio or file, by reference. Bytes are never kept inline."""
-
-    type: Literal["blob"] = "blob"
-    mime_type: str | None = None
-    """Media type. None: not stated by the source."""
-    uri: str | None = None
-    """Where the content is. None: it was inline in the source and was dropped."""
-    sha256: str | None = None
-    """Digest of the content. None: unknown."""
-    size: int | None = None
-    """Length in bytes. None: unknown."""
-
-
-class ToolCallPart(_Frozen):
-    """A request to run a tool."""
-
-    type: Literal["tool_call"] = "tool_call"
-    id: str | None = None
-    """Call id that the result refers to. None: the source has none."""
-    name: str
-    """Tool name."""
-    arguments: JsonValue = None
-    """Arguments. A string where the source's arguments could not be parsed as JSON."""
-
-
-class ToolResultPart(_Frozen):
-    """What a tool returned."""
-
-    type: Literal["tool_result"] = "tool_result"
-    id: str | None = None
-    """The call it answers. None: the source has none."""
-    name: str | None = None
-    """Tool name. None: not stated."""
-    result: JsonValue = None
-    """The result, text or JSON."""
-    is_error: bool | None = None
-    """True if the tool failed. None: not stated."""
-
-
-class WithheldPart(_Frozen):
-    """Content that the source kept private. Never treated as content."""
-
-    type: Literal["withheld"] = "withheld"
-    sha256: str | None = None
-    """Digest of the withheld content. None: not stated."""
-    length: int | None = None
-    """Length of the withheld content in characters. None: not stated."""
-
-
-Part: TypeAlias = Annotated[
-    TextPart | ReasoningPart | DataPart | BlobPart | ToolCallPart | ToolResultPart | WithheldPart,
-    Field(discriminator="type"),
-]
-
-
-class Usage(_Frozen):
+class Usage(FrozenModel):
     """Tokens of one model call."""
 
     input_tokens: int | None = None
@@ -139,7 +65,7 @@ class Usage(_Frozen):
     """Completion tokens. None: not stated."""
 
 
-class Actor(_Frozen):
+class Actor(FrozenModel):
     """Someone who writes messages: an agent, a human, a tool."""
 
     id: str
@@ -158,7 +84,7 @@ class Actor(_Frozen):
     """Whatever else the source says."""
 
 
-class Message(_Frozen):
+class Message(FrozenModel):
     """One message, or one write of state: the unit that receives a reward."""
 
     id: str
@@ -196,24 +122,10 @@ class Message(_Frozen):
 
         Reasoning and tool calls are left out, as readers of the message do not act on them as statements.
         """
-        return "\n".join(text for part in self.parts if (text := _part_text(part)))
+        return "\n".join(text for part in self.parts if (text := part_text(part)))
 
 
-def _part_text(part: Part) -> str:
-    if isinstance(part, TextPart):
-        return part.text
-    if isinstance(part, ToolResultPart):
-        return _json_text(part.result)
-    if isinstance(part, DataPart):
-        return f"{part.name}: {_json_text(part.value)}" if part.name else _json_text(part.value)
-    return ""
-
-
-def _json_text(value: JsonValue) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-class ReadSet(_Frozen):
+class ReadSet(FrozenModel):
     """Which messages a step had before it, in order: everything `base` had read, less `dropped`, then `new`.
 
     Two or more steps with the same history share one base, so the size is that of what is new.
@@ -227,7 +139,7 @@ class ReadSet(_Frozen):
     """Message ids of the base that are no longer visible."""
 
 
-class Step(_Frozen):
+class Step(FrozenModel):
     """One unit of work: an agent's turn, a model call, a tool call."""
 
     id: str
@@ -266,7 +178,7 @@ class Step(_Frozen):
     """Attributes the schema has no field for, as the source states them."""
 
 
-class Outcome(_Frozen):
+class Outcome(FrozenModel):
     """How the run ended, as an evaluator or the source says."""
 
     success: bool | None = None
@@ -283,7 +195,7 @@ class Outcome(_Frozen):
     """Why. Counts as content: a judge's rationale quotes it."""
 
 
-class Label(_Frozen):
+class Label(FrozenModel):
     """What an annotator said of a run, a message, a step or an actor."""
 
     target: Literal["trajectory", "message", "step", "actor"]
@@ -308,7 +220,7 @@ class Label(_Frozen):
     """True if the label contradicts the record, such as an agent who did not write the labelled step."""
 
 
-class Tool(_Frozen):
+class Tool(FrozenModel):
     """A tool that was offered to agents."""
 
     name: str
@@ -319,7 +231,7 @@ class Tool(_Frozen):
     """JSON schema of its arguments. None: unknown."""
 
 
-class Trajectory(_Frozen):
+class Trajectory(FrozenModel):
     """One run of a team: who said what, having read what, and how it ended."""
 
     schema_version: str = SCHEMA_VERSION

@@ -20,6 +20,7 @@ from langgraph.types import Command
 
 from credit_hooks.langgraph.actors import Authors
 from credit_hooks.langgraph.data import DataFlow, Records
+from credit_hooks.langgraph.earlier import EarlierState
 from credit_hooks.langgraph.generation import Generations
 from credit_hooks.langgraph.messages import (
     is_message,
@@ -32,7 +33,7 @@ from credit_hooks.langgraph.messages import (
     tool_call_ids,
 )
 from credit_hooks.langgraph.task import Task, enclosing_scopes
-from credit_hooks.langgraph.values import channels, data_snapshot, same_data, sends
+from credit_hooks.langgraph.values import channels, data_snapshot, sends
 from credit_hooks.record import MessageRecord, RunRecord, StepRecord
 
 if TYPE_CHECKING:
@@ -67,16 +68,15 @@ class GraphRun:
         self.run_ids: list[Any] = []
         """Every callback run id of this run."""
         self._earlier = earlier
-        self._earlier_writes = earlier_writes
         self._waiting = waiting
         self._resumed_with: tuple[MessageRecord, ...] = ()
         self.data = DataFlow()
+        self._earlier_state = EarlierState(record, self.data, earlier_writes)
         self.generations = Generations()
         self._message_channels = {"messages"}
         self._histories: dict[tuple[str, str], tuple[list[Any], Task]] = {}
         self._unbound: list[MessageRecord] = []
         self._sent: dict[int, Task] = {}
-        self._carried_records: dict[int, MessageRecord] = {}
         self._handed_off: set[int] = set()
         """Updates that a task inside handed to the graph around it, seen again as the handoff passes outwards."""
 
@@ -102,7 +102,7 @@ class GraphRun:
                 extras.update(dict.fromkeys(known))
             step.reads_count += len(known)
         for channel, item in split.data:
-            found = dict.fromkeys(self.data.read(task, channel, item) or self._carried(task, channel, item))
+            found = dict.fromkeys(self.data.read(task, channel, item) or self._earlier_state.read(task, channel, item))
             extras.update(found)
             if channel and not found:
                 self.data.note_unwritten(channel, item)
@@ -198,34 +198,6 @@ class GraphRun:
             return self.authors.outside(message), None
         actor_id, name, kind = earlier.actor
         return self.record.actor(actor_id, name, kind), earlier.step_id  # type: ignore[arg-type]
-
-    def _carried(self, task: Task, channel: str, value: Any) -> Records:
-        """Who wrote a channel's value in an earlier run of the thread. From now on this run knows it as theirs."""
-        writes = self._earlier_writes.pop(channel, None)
-        if not writes or task.scope:
-            return ()
-        if writes[-1].snapshot is not None and same_data(writes[-1].snapshot, channel, value):
-            writes = writes[-1:]
-        records = tuple(self._carry(write, channel, value) for write in writes)
-        self.data.know("", channel, value, records, -1)
-        return records
-
-    def _carry(self, write: EarlierWrite, channel: str, value: Any) -> MessageRecord:
-        known = self._carried_records.get(id(write.snapshot)) if write.snapshot is not None else None
-        if known is not None:
-            return known
-        actor_id, name, kind = write.author.actor
-        record = self.record.add_message(
-            write,
-            write.snapshot or data_snapshot([(channel, value)]),
-            self.record.actor(actor_id, name, kind),  # type: ignore[arg-type]
-            None,
-            channel=channel,
-            earlier_step_id=write.author.step_id,
-        )
-        if write.snapshot is not None:
-            self._carried_records[id(write.snapshot)] = record
-        return record
 
     def _in_reach_of_call(self, task: Task) -> dict[MessageRecord, None]:
         """An argument nobody wrote was computed from what the caller could see: its own input and earlier results."""
