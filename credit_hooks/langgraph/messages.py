@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -39,15 +38,9 @@ _ROLES = {
 }
 
 
-@functools.lru_cache(maxsize=1024)
-def _is_message_type(kind: Any) -> bool:
-    return issubclass(kind, BaseMessage)
-
-
 def is_message(value: Any) -> bool:
-    """Whether a value is a message object. Pydantic's own `isinstance` runs Python code: 0.7 us against 0.1 here."""
-    kind: Any = type(value)
-    return _is_message_type(kind)
+    """Whether a value is a message object."""
+    return isinstance(value, BaseMessage)
 
 
 def message_id(source: Any) -> str | None:
