@@ -9,6 +9,11 @@
     ├── TrajectoryError         spans or logs could not be read as a trajectory
     │   └── UnknownDialectError no adapter recognises the source
     ├── StoreError              the run store cannot be opened, read or written
+    │   └── DamagedRunError     one run of it cannot be read; the others can
+    ├── UnknownRunError         a verdict for a run that nobody knows
+    ├── ReplayError             a run could not be run again
+    │   ├── ReplayRefusedError  none of it can: nothing was recorded, it is another graph's, or it does not repeat
+    │   └── ReplayStoppedError  one replay cannot go on: a limit, or a tool that must not be called again
     └── CaptureError            one of our own callbacks failed: counted and logged, never raised into the user's run
 
 None of these is ever raised into a user's graph or team: capture has one guard at its edge.
@@ -20,11 +25,16 @@ __all__ = [
     "CaptureError",
     "ConfigurationError",
     "CreditHooksError",
+    "DamagedRunError",
     "EvaluationError",
     "MissingExtraError",
+    "ReplayError",
+    "ReplayRefusedError",
+    "ReplayStoppedError",
     "StoreError",
     "TrajectoryError",
     "UnknownDialectError",
+    "UnknownRunError",
 ]
 
 
@@ -45,7 +55,17 @@ class MissingExtraError(ConfigurationError):
 
 
 class EvaluationError(CreditHooksError):
-    """The user's evaluator raised, took too long, or returned something that is no outcome."""
+    """The user's evaluator raised, took too long, or returned something that is no outcome.
+
+    Args:
+        message: What happened. It may quote what the evaluator said, which may quote the run.
+        logged: The same without any content, for logs. None: the message holds none.
+    """
+
+    def __init__(self, message: str, *, logged: str | None = None) -> None:
+        super().__init__(message)
+        self.logged = message if logged is None else logged
+        """What a log may say where contents are private."""
 
 
 class TrajectoryError(CreditHooksError, ValueError):
@@ -58,6 +78,31 @@ class UnknownDialectError(TrajectoryError):
 
 class StoreError(CreditHooksError):
     """The run store cannot be opened, read or written."""
+
+
+class DamagedRunError(StoreError):
+    """One stored run cannot be read: it is damaged, or of another version. The other runs of its store can."""
+
+    def __init__(self, message: str, run_id: str) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+        """The run."""
+
+
+class UnknownRunError(CreditHooksError, LookupError):
+    """A verdict was given for a run that is neither going on nor known."""
+
+
+class ReplayError(CreditHooksError):
+    """A run, or one counterfactual of it, could not be run again."""
+
+
+class ReplayRefusedError(ReplayError):
+    """No replay of a run is possible: it was not recorded, is another team's, or does not repeat unchanged."""
+
+
+class ReplayStoppedError(ReplayError):
+    """One replay cannot be carried on: a limit is reached, or a tool would be called that must not be."""
 
 
 class CaptureError(CreditHooksError):

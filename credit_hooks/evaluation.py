@@ -52,7 +52,10 @@ class EvaluationPool:
         if call.error is not None:
             if isinstance(call.error, TimeoutError):
                 raise EvaluationError(f"the evaluator took longer than {self._timeout:g} s") from call.error
-            raise EvaluationError(f"the evaluator raised {type(call.error).__name__}: {call.error}") from call.error
+            kind = type(call.error).__name__
+            raise EvaluationError(
+                f"the evaluator raised {kind}: {call.error}", logged=f"the evaluator raised {kind}"
+            ) from call.error
         return call.verdict
 
 

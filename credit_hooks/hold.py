@@ -109,7 +109,8 @@ class SpanHolder:
     def __init__(self, tracer_provider: TracerProvider | None, *, max_held_spans: int, capture_content: bool) -> None:
         self._provider = tracer_provider
         self._max_held = max_held_spans
-        self._capture_content = capture_content
+        self.shows_content = capture_content
+        """Whether what is shown, logs included, may quote messages."""
         self._tracer: Tracer | None = None
         self._tracer_of: TracerProvider | None = None
         self._ids: PrivateIdGenerator | None = None
@@ -173,7 +174,7 @@ class SpanHolder:
         """Give a step's span its attributes; make it first, if it was deferred."""
         span = step.span
         # Credit last: where a limit evicts attributes, the SDK evicts the oldest.
-        shown = {**content, **attributes} if self._capture_content else attributes
+        shown = {**content, **attributes} if self.shows_content else attributes
         if isinstance(span, DeferredSpan):
             step.span = self._made(step, span, shown)
         elif span is not None:
@@ -187,7 +188,7 @@ class SpanHolder:
         with self._lock:
             self._held -= 1
         if step.status == "error":
-            message = step.error_message if self._capture_content and step.error_message else step.error
+            message = step.error_message if self.shows_content and step.error_message else step.error
             span.set_status(Status(StatusCode.ERROR, message))
         span.end(end_time=step.end_ns)
 

@@ -6,6 +6,7 @@ import math
 import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -69,9 +70,18 @@ def to_outcome(verdict: object) -> Outcome | None:
         return verdict
     if isinstance(verdict, bool | np.bool_):
         return Outcome(success=bool(verdict), score=float(verdict))
-    if isinstance(verdict, numbers.Real):
-        score = float(verdict)
+    if isinstance(verdict, np.ndarray) and verdict.ndim == 0:  # as numpy's own reductions may return
+        return to_outcome(verdict.item())
+    if isinstance(verdict, numbers.Real | Decimal):
+        try:
+            score = float(verdict)
+        except (ValueError, OverflowError):  # Decimal's signalling NaN; a fraction beyond any float
+            score = math.nan
         if math.isnan(score) or not 0.0 <= score <= 1.0:
             raise EvaluationError(f"the evaluator returned {score!r}, which is no score: {_EXPECTED}")
         return Outcome(score=score)
-    raise EvaluationError(f"the evaluator returned {type(verdict).__name__} {verdict!r:.80}: {_EXPECTED}")
+    kind = type(verdict).__name__
+    raise EvaluationError(
+        f"the evaluator returned {kind} {verdict!r:.80}: {_EXPECTED}",
+        logged=f"the evaluator returned a value of type {kind}: {_EXPECTED}",
+    )

@@ -22,7 +22,7 @@ from credit_hooks.credit import CreditConfig, assign_credit
 from credit_hooks.credit.baseline import BaselineTracker
 from credit_hooks.delivery import emit_events
 from credit_hooks.encode import EncodedSpan, EncodingLimits, encode_steps
-from credit_hooks.errors import CreditHooksError, EvaluationError
+from credit_hooks.errors import CreditHooksError, EvaluationError, UnknownRunError
 from credit_hooks.evaluation import EvaluationPool
 from credit_hooks.hold import SpanHolder
 from credit_hooks.native import ADAPTER
@@ -133,11 +133,17 @@ class Pipeline:
             self._complete(span.step, span.attributes, span.content)
             self._end(span.step)
 
-    def score(self, run_id: str, verdict: Verdict) -> CreditedRun | None:
+    def score(self, run_id: str, verdict: Verdict, *, going_on: bool) -> CreditedRun | None:
         """Credit a run whose outcome arrives now. None: the run is still going on, and is scored when it ends.
+
+        Args:
+            run_id: The run's id.
+            verdict: How it ended.
+            going_on: Whether the run has begun and is not credited yet.
 
         Raises:
             EvaluationError: the verdict is none.
+            UnknownRunError: the run is neither going on nor known.
         """
         outcome = to_outcome(verdict)
         if outcome is None:
@@ -146,6 +152,8 @@ class Pipeline:
         if known is None and self._recall is not None:
             known = self._recall(run_id)
         if known is None:
+            if not going_on:
+                raise UnknownRunError(self._unknown(run_id))
             with self._lock:
                 self._early_scores[run_id] = verdict
                 while len(self._early_scores) > self._max_runs:
@@ -155,6 +163,12 @@ class Pipeline:
         self._deliver(run)
         emit_events(run)
         return run
+
+    def _unknown(self, run_id: str) -> str:
+        places = f"the newest {self._max_runs} runs of this process"
+        if self._recall is not None:
+            places += " or the store"
+        return f"no run {run_id!r} is going on, or among {places}: a run's id is run.id in an evaluator"
 
     def drop(self, run: RunRecord, status: CreditStatus) -> None:
         """Give a finished run up: its spans end without credit."""
@@ -203,7 +217,7 @@ class Pipeline:
         try:
             outcome = to_outcome(self._verdict(finished))
         except EvaluationError as error:
-            self._failed("evaluation", error)
+            self._failed("evaluation", error, run.id)
             outcome, note = None, str(error)
             status = "timeout" if isinstance(error.__cause__, TimeoutError) else "error"
         credited = self._credited(trajectory.with_outcome(outcome), status=status, note=note)
@@ -280,11 +294,15 @@ class Pipeline:
             except BaseException as error:  # noqa: BLE001 - receivers are the user's: none may cost the others their run
                 self._failed(getattr(receive, "__qualname__", type(receive).__name__), error)
 
-    def _failed(self, what: str, error: BaseException) -> None:
+    def _failed(self, what: str, error: BaseException, run_id: str | None = None) -> None:
         self.stats[f"failed: {what}"] += 1
         self.failures.append(f"{time.strftime('%H:%M:%S')} {what}: {error}")
         expected = isinstance(error, CreditHooksError)
-        logger.warning("credit-hooks: %s failed: %s", what, error, exc_info=None if expected else error)
+        said: object = error  # what an evaluator says may quote the run
+        if isinstance(error, EvaluationError) and not self._holder.shows_content:
+            said = error.logged
+        where = what if run_id is None else f"{what} of run {run_id}"
+        logger.warning("credit-hooks: %s failed: %s", where, said, exc_info=None if expected else error)
 
 
 def _trajectory(run: RunRecord, encoded: Sequence[EncodedSpan]) -> Trajectory:

@@ -83,6 +83,8 @@ class Manifest(BaseModel):
     """Sum of the rewards left out, by reason. With `reward` it adds up to `total`."""
     total: float | None = None
     """Sum of R - b over the credited runs. None: as for `reward`."""
+    damaged: tuple[str, ...] = ()
+    """Ids of stored runs that could not be read; nothing else here counts them."""
 
 
 @runtime_checkable

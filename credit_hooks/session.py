@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import os
 import threading
 import time
@@ -22,7 +23,7 @@ from credit_hooks.pipeline import Pipeline
 from credit_hooks.ports import Evaluator, OnCredit, RunExporter, Verdict
 from credit_hooks.record import ActorRecord, RunRecord, RunStatus, StepRecord
 from credit_hooks.rewards import CreditedRun
-from credit_hooks.store import RunStore
+from credit_hooks.store import RunStore, store_path
 from credit_hooks.trajectory import StepKind
 from credit_hooks.worker import Worker
 
@@ -151,9 +152,16 @@ class CaptureSession:
         return self._worker.flush(timeout)
 
     def score(self, run_id: str, verdict: Verdict) -> CreditedRun | None:
-        """Credit a run whose outcome arrives now. None: it is still going on, and is scored when it ends."""
+        """Credit a run whose outcome arrives now. None: it is still going on, and is scored when it ends.
+
+        Raises:
+            EvaluationError: the verdict is none.
+            UnknownRunError: the run is neither going on nor known.
+        """
         self._worker.flush(30.0)
-        return self._pipeline.score(run_id, verdict)
+        with self._lock:
+            going_on = run_id in self._active or run_id in self._finishing
+        return self._pipeline.score(run_id, verdict, going_on=going_on)
 
     @property
     def has_room(self) -> bool:
@@ -285,7 +293,7 @@ def _check(options: CaptureOptions) -> None:
     given: Mapping[str, Any] = options
     for name in _NUMBERS:
         value = given.get(name, 1)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not float(value) >= 0:
             raise ConfigurationError(f"{name} is a number of at least 0, not {value!r}")
     for name in ("evaluate", "on_credit"):
         if given.get(name) is not None and not callable(given[name]):
@@ -361,4 +369,4 @@ class _LazyStore:
 
 
 def _store(path: str | os.PathLike[str] | None) -> _LazyStore | None:
-    return None if path is None else _LazyStore(Path(path))
+    return None if path is None else _LazyStore(store_path(path))

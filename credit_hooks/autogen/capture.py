@@ -102,6 +102,7 @@ class TeamCapture:
 
         Raises:
             EvaluationError: the value is none of these.
+            UnknownRunError: the run is neither going on nor known.
         """
         return self._session.score(str(run_id), value)
 
@@ -194,6 +195,8 @@ class TeamCapture:
             if part is not None:
                 run.stop_managing(part)
             run.record.error = error if status == "error" else None
+            for inside in run.parts:
+                self._strike(inside)
             run.close(result)
             scope.step.end(_step_status(error), run.record.error)
         self._session.end_run(run.record, status)

@@ -10,7 +10,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 nothing could be read, 2 the command cannot work as typed."""
+    """Run the command line and exit: 0 done, 1 not everything could be read, 2 the command cannot work as typed."""
     try:
         from credit_hooks.cli.app import run
     except ModuleNotFoundError as error:

@@ -22,7 +22,7 @@ __all__ = ["app", "run"]
 app = typer.Typer(
     name="credit-hooks",
     help="Who gets the reward and who gets the blame when a team of LLM agents succeeds or fails.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -56,6 +56,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     *,
     no_color: Annotated[
         bool, typer.Option("--no-color", help="Print without colour; NO_COLOR=1 does the same.")
@@ -64,6 +65,8 @@ def options(
 ) -> None:
     """Options of all commands."""
     set_colour(not no_color)
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 _COMMANDS: dict[str, Callable[..., None]] = {

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from rich.console import Console
+
+from credit_hooks.cli.screen import progress_screen, screen
 from credit_hooks.errors import ConfigurationError
 from credit_hooks.ports import Manifest
 from credit_hooks.store import RunStore
 
-__all__ = ["export_all", "wording"]
+__all__ = ["damage", "export_all", "standard_output", "wording"]
 
 
 def export_all(
@@ -47,10 +54,36 @@ def export_all(
         yield from exporters.follow(opened, form, output, interval=follow, progress=progress, **rest)
 
 
-def wording(manifest: Manifest) -> str:
-    """A manifest in a line or two."""
+@contextmanager
+def standard_output(output: Path, *, follow: bool) -> Iterator[tuple[Path, Console]]:
+    """Where to write, and where to say so: for `-` a file that is copied to standard output once it is complete.
+
+    Raises:
+        ConfigurationError: standard output is no folder, which `follow` needs.
+    """
+    if str(output) != "-":
+        yield output, screen()
+        return
+    if follow:
+        raise ConfigurationError("--follow needs a folder, and - is standard output")
+    with TemporaryDirectory(prefix="credit-hooks-") as folder:  # readable by its owner alone
+        path = Path(folder) / "runs.jsonl"
+        yield path, progress_screen()
+        with path.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+
+
+def damage(run_ids: Sequence[str], store: Path) -> str:
+    """What could not be read, in a line."""
+    named = ", ".join(run_ids[:5]) + (f" and {len(run_ids) - 5} more" if len(run_ids) > 5 else "")
+    runs = "1 run" if len(run_ids) == 1 else f"{len(run_ids)} runs"
+    return f"left out {runs} of {store} that cannot be read: {named}; credit-hooks show RUN says why"
+
+
+def wording(manifest: Manifest, output: Path) -> str:
+    """A manifest in a line or two; `output` is what the user called it."""
     dropped = "".join(f", {count} left out ({reason})" for reason, count in sorted(manifest.dropped.items()))
-    line = f"wrote {manifest.path}: {manifest.rows} rows of {manifest.runs} runs{dropped}"
+    line = f"wrote {output}: {manifest.rows} rows of {manifest.runs} runs{dropped}"
     if manifest.reward is None or manifest.total is None:
         return line
     lost = sum(manifest.dropped_reward.values())

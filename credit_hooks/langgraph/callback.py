@@ -102,6 +102,7 @@ class CreditCallback(ChainEvents, CallEvents, _Handler):
 
         Raises:
             EvaluationError: the value is none of these.
+            UnknownRunError: the run is neither going on nor known.
         """
         return self._session.score(str(run_id), value)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from credit_hooks.store._file import STORE_VERSION
+from credit_hooks.store._file import STORE_VERSION, store_path
 from credit_hooks.store._rows import RunSummary
 from credit_hooks.store._runs import RunStore
 
-__all__ = ["STORE_VERSION", "RunStore", "RunSummary"]
+__all__ = ["STORE_VERSION", "RunStore", "RunSummary", "store_path"]

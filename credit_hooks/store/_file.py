@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import time
 from pathlib import Path
 from typing import Final
 
-from credit_hooks.errors import StoreError
+from credit_hooks.errors import ConfigurationError, StoreError
 
-__all__ = ["STORE_VERSION", "explain", "open_file"]
+__all__ = ["STORE_VERSION", "explain", "open_file", "store_path"]
 
 STORE_VERSION: Final = 1
 """Version of the table layout, kept in `PRAGMA user_version`."""
@@ -34,6 +35,26 @@ CREATE TABLE runs (
 """
 
 
+def store_path(path: str | os.PathLike[str]) -> Path:
+    """The file that a user names as store, with `~` as their home.
+
+    Raises:
+        ConfigurationError: it names no file.
+    """
+    given = os.fspath(path)
+    if given == ":memory:":
+        raise ConfigurationError(
+            "':memory:' names no file, and a run store is one: leave the store out, and the newest runs are kept "
+            "in memory as callback.runs"
+        )
+    if not given:
+        raise ConfigurationError("the run store has an empty name: name a file, such as runs.db")
+    try:
+        return Path(given).expanduser()
+    except RuntimeError as error:  # ~somebody without a home
+        raise ConfigurationError(f"the run store {given}: {error}") from error
+
+
 def open_file(path: Path, read_only: bool) -> sqlite3.Connection:
     """Open a store; creates file and table when missing, unless `read_only`.
 
@@ -41,6 +62,8 @@ def open_file(path: Path, read_only: bool) -> sqlite3.Connection:
         StoreError: the file is of another program or of a newer version.
         OSError, sqlite3.Error: anything else, for :func:`explain`.
     """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
     if not read_only:
         # SQLite gives its -wal and -shm files the mode of the main file, so the main file is made first, by us.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -144,6 +167,8 @@ def explain(path: Path, error: Exception) -> str:
         if not path.absolute().parent.is_dir():
             return f"cannot open the run store {path}: its folder does not exist: mkdir -p {path.absolute().parent}"
         return f"no run store at {path}: record or score a run first, or name another store"
+    if path.is_dir():
+        return f"{path} is a folder, not a run store: name a file, such as {path / 'runs.db'}"
     if not isinstance(error, sqlite3.Error):
         return f"cannot use the run store {path}: {error}"
     return _explain_sqlite(path, error)
@@ -151,7 +176,7 @@ def explain(path: Path, error: Exception) -> str:
 
 def _explain_sqlite(path: Path, error: sqlite3.Error) -> str:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT) or "no such table: runs" in str(error):
         return (
             f"{path} is damaged or no run store ({error}); it was left as it is: mv {path} {path}.damaged and try again"
         )

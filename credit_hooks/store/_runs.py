@@ -19,9 +19,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from credit_hooks.errors import StoreError
+from credit_hooks.errors import DamagedRunError, StoreError
 from credit_hooks.rewards import Credit, CreditedRun
-from credit_hooks.store._file import explain, open_file
+from credit_hooks.store._file import explain, open_file, store_path
 from credit_hooks.store._rows import COLUMNS, UPSERT, RunSummary, encode, load, storable
 from credit_hooks.trajectory import Trajectory
 
@@ -36,16 +36,17 @@ class RunStore:
     """Credited runs in one SQLite file, readable by its owner only (mode 0600 from creation on).
 
     Args:
-        path: The file; created when missing. Its folder must exist.
+        path: The file; created when missing. Its folder must exist. A leading `~` is the user's home.
         read_only: Open an existing file for reading, also where neither it nor its folder can be written.
 
     Raises:
         StoreError: the file is missing (`read_only`), damaged, of a newer version, or cannot be opened or written.
             The message names the file and what to do. No method ever deletes or overwrites a file it cannot read.
+        ConfigurationError: the path cannot be that of a file, as `:memory:`.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, read_only: bool = False) -> None:
-        self.path = Path(path)
+        self.path = store_path(path)
         """The file."""
         self._read_only = read_only
         self._lock = threading.RLock()
@@ -71,6 +72,7 @@ class RunStore:
 
         Raises:
             StoreError: no run, or more than one; the message lists the nearest ids.
+            DamagedRunError: it is there and cannot be read.
         """
         wanted = str(storable(run_id))
         with self._session() as connection:
@@ -216,9 +218,10 @@ class RunStore:
             return CreditedRun(trajectory=load(Trajectory, trajectory), credit=load(Credit, credit))
         except (zlib.error, ValueError, RecursionError) as error:
             first = str(error).splitlines()[0]
-            raise StoreError(
+            raise DamagedRunError(
                 f"run {run_id} in {self.path} cannot be read ({type(error).__name__}: {first}): "
-                "it is damaged, or was written by another version of credit-hooks"
+                "it is damaged, or was written by another version of credit-hooks",
+                run_id,
             ) from error
 
 

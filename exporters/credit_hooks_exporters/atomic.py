@@ -39,18 +39,33 @@ def replacing(path: Path) -> Iterator[DigestingFile]:
     """Write to a temporary file beside `path` and move it there at the end; on an exception `path` stays as it was.
 
     The file is readable by its owner alone, as runs hold private content.
+
+    Raises:
+        OSError: it cannot be written; `filename` is `path`.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    except OSError as error:
+        raise _named(error, path) from error
     try:
         with os.fdopen(handle, "wb") as file:
             yield DigestingFile(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(name, path)
-    except BaseException:
+    except BaseException as error:
         os.unlink(name)
+        if isinstance(error, OSError) and error.filename == name:
+            raise _named(error, path) from error
         raise
     _sync_directory(path.parent)
+
+
+def _named(error: OSError, path: Path) -> OSError:
+    """The same failure, told of the file that was asked for and not of the temporary one."""
+    if isinstance(error, FileNotFoundError):
+        return FileNotFoundError(error.errno, f"the folder {path.parent} does not exist", str(path))
+    return type(error)(error.errno, error.strerror, str(path))
 
 
 def _sync_directory(directory: Path) -> None:

@@ -22,7 +22,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from credit_hooks.errors import DamagedRunError
 from credit_hooks.ports import Manifest
+from credit_hooks.rewards import CreditedRun
 from credit_hooks_exporters.atomic import DigestingFile, replacing
 from credit_hooks_exporters.card import card
 from credit_hooks_exporters.formats import Format
@@ -51,6 +53,8 @@ class _Part(NamedTuple):
     """Where its rewards went."""
     digests: str
     """Digests of its rows, 16 hex digits each, for deduplication."""
+    damaged: list[str] = []
+    """Ids of those runs that could not be read."""
 
 
 class DatasetFolder:
@@ -133,8 +137,9 @@ class DatasetFolder:
         first = max(0, done - self.options.sibling_window - 1)
         fold.siblings.next_run(first)
         for ref in refs[first:done]:
-            if self.form.pairs and ref.group_id in coming:
-                fold.remember(source.get(ref))
+            run = _read(source, ref) if self.form.pairs and ref.group_id in coming else None
+            if run is not None:
+                fold.remember(run)
             else:
                 fold.siblings.next_run()
 
@@ -142,15 +147,20 @@ class DatasetFolder:
         fold.ledger = Ledger()
         fresh: list[int] = []
         fold.fresh = fresh
+        damaged: list[str] = []
         self._state_path(number).unlink(missing_ok=True)
         with _PartFiles(self, number) as files:
             for ref in refs:
-                run = source.get(ref)
+                run = _read(source, ref)
+                if run is None:
+                    damaged.append(ref.id)
+                    fold.siblings.next_run()
+                    continue
                 split = self.splits.of(run)
                 for row in fold.rows(run):
                     files.of(split).add(row.values, row.encoded)
         ids = np.array(fresh, ">u8").tobytes().hex()
-        part = _Part([list(ref[:2]) for ref in refs], files.summary(), fold.ledger.as_json(), ids)
+        part = _Part([list(ref[:2]) for ref in refs], files.summary(), fold.ledger.as_json(), ids, damaged)
         self._replace(self._state_path(number), encode({"key": self._key, **part._asdict()}))
         return part
 
@@ -173,6 +183,7 @@ class DatasetFolder:
             reward=ledger.exported,
             dropped_reward=summary["dropped_reward"],
             total=ledger.total,
+            damaged=tuple(summary["damaged"]),
         )
 
     def _summary(self, parts: Sequence[_Part]) -> tuple[dict[str, Any], Ledger]:
@@ -192,6 +203,7 @@ class DatasetFolder:
             "options": self.options.model_dump(mode="json", exclude_none=True),
             "splits": self.splits.shares,
             **ledger.as_json(),
+            "damaged": [run_id for part in parts for run_id in part.damaged],
             "split_rows": rows,
             "files": {name: files[name] for name in sorted(files)},
         }
@@ -255,6 +267,14 @@ class _PartFiles:
 
     def _name(self, split: str) -> str:
         return f"{split}-{self._number:05}.{self._dataset.container}"
+
+
+def _read(source: Source, ref: RunRef) -> CreditedRun | None:
+    """A run. None: it is damaged."""
+    try:
+        return source.get(ref)
+    except DamagedRunError:
+        return None
 
 
 def _none(files: Sequence[str]) -> Mapping[str, str]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from credit_hooks import registry
-from credit_hooks.errors import ConfigurationError, MissingExtraError
+from credit_hooks.errors import ConfigurationError, DamagedRunError, MissingExtraError
 from credit_hooks.ports import Manifest
 from credit_hooks.rewards import CreditedRun
 from credit_hooks_exporters.dataset import DatasetFolder
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["export", "follow", "to_dataset"]
 
 _FILES = (".json", ".jsonl", ".parquet")
+_ENDING = re.compile(r"\.[A-Za-z]\w{0,7}")
+"""Endings that name a kind of file, such as `.csv`; a folder may well be called `data-1.5`."""
 
 
 def export(
@@ -52,7 +56,8 @@ def export(
         options: Of the format: see :class:`credit_hooks_exporters.options.Options`.
 
     Returns:
-        What was written; `reward` and `dropped_reward` add up to `total`.
+        What was written; `reward` and `dropped_reward` add up to `total`. Stored runs that cannot be read are left out
+        and named in `damaged`.
 
     Raises:
         ConfigurationError: an argument cannot work.
@@ -62,7 +67,11 @@ def export(
     if out.suffix in _FILES or not isinstance(exporter, TableExporter):
         if since is not None or splits is not None:
             raise ConfigurationError(f"splits and since need a folder and a training format; {form} to {out} is a file")
-        return exporter.write(_counted(every_run(source), progress), out, **options)
+        damaged: list[str] = []
+        runs_read = every_run(source, lambda error: damaged.append(error.run_id))
+        manifest = exporter.write(_counted(runs_read, progress), out, **options)
+        return manifest.model_copy(update={"damaged": tuple(damaged)})
+    _check_folder(form, out)
     if since not in (None, "last"):
         raise ConfigurationError(f"since={since!r}: 'last' is the only choice")
     if part_runs < 1:
@@ -71,6 +80,15 @@ def export(
     folder = DatasetFolder(out, exporter.format, read, Splits(splits or {"train": 1.0}), part_runs)
     with open_source(source) as runs:
         return folder.export(runs, fresh=since is None, progress=progress)
+
+
+def _check_folder(form: str, out: Path) -> None:
+    """A folder called `runs.csv` is a table of another kind that somebody expected."""
+    if _ENDING.fullmatch(out.suffix) and not out.is_dir():
+        raise ConfigurationError(
+            f"{out}: format {form} is written to a file that ends in {', '.join(_FILES)}, or to a folder, whose name "
+            "has no such ending"
+        )
 
 
 def _counted(runs: Iterator[CreditedRun], progress: Callable[[int, int], None]) -> Iterator[CreditedRun]:
@@ -123,4 +141,8 @@ def to_dataset(source: RunSource, form: str, **options: Any) -> datasets.Dataset
     exporter = registry.exporter(form)
     if not isinstance(exporter, TableExporter):
         raise ConfigurationError(f"format {form} is no table of training data")
-    return in_memory(exporter.format, Options.read(form, options), every_run(source))
+    return in_memory(exporter.format, Options.read(form, options), every_run(source, _warn))
+
+
+def _warn(error: DamagedRunError) -> None:
+    warnings.warn(f"left out: {error}", RuntimeWarning, stacklevel=2)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -27,6 +27,22 @@ __all__ = ["COLUMNS", "EXPORTER", "SCHEMA_VERSION", "MessagesExporter", "rows"]
 
 SCHEMA_VERSION: Final = "credit_hooks.messages/1"
 
+
+_FOREIGN: Final = {
+    ".arrow",
+    ".csv",
+    ".db",
+    ".feather",
+    ".html",
+    ".md",
+    ".sqlite",
+    ".tsv",
+    ".txt",
+    ".xls",
+    ".xlsx",
+    ".xml",
+}
+"""Endings that promise another kind of file."""
 
 COLUMNS: Final[Mapping[str, str]] = {
     "schema_version": "string",
@@ -72,6 +88,7 @@ class MessagesExporter:
         uncredited_runs: bool = False,
         unscored_messages: bool = True,
         container: Literal["jsonl", "parquet"] | None = None,
+        agents: Collection[str] = (),
         **unknown: Any,
     ) -> Manifest:
         """Write all rows, replacing `path` at once when complete.
@@ -84,6 +101,8 @@ class MessagesExporter:
             unscored_messages: Keep messages without a reward, such as inputs: other rows' reads refer to them.
                 Otherwise they are dropped and counted as `unscored`, and base rows may be missing.
             container: JSON lines or Parquet. None: Parquet where the path ends in `.parquet`.
+            agents: Only messages of these agents, by id or name; the others are dropped and counted as `other_agent`,
+                and base rows may be missing. Empty: of everybody.
             unknown: None is known.
 
         Raises:
@@ -92,9 +111,14 @@ class MessagesExporter:
         if unknown:
             raise ConfigurationError(
                 f"unknown option {', '.join(sorted(unknown))} of format messages; "
-                "known options: uncredited_runs, unscored_messages, container"
+                "known options: uncredited_runs, unscored_messages, container, agents"
             )
         path = Path(path)
+        if container is None and path.suffix.lower() in _FOREIGN:
+            raise ConfigurationError(
+                f"{path}: format messages is written as JSON lines (.jsonl) or Parquet (.parquet), not as {path.suffix}"
+            )
+        wanted = {agents} if isinstance(agents, str) else set(agents)
         kind = container or ("parquet" if path.suffix == ".parquet" else "jsonl")
         columns = COLUMNS if kind == "parquet" else {name: COLUMNS[name] for name in sorted(COLUMNS)}
         read = written = 0
@@ -104,8 +128,11 @@ class MessagesExporter:
             table = opened(file, columns, kind)
             for run in runs:
                 read += 1
+                names = {actor.id: actor.name for actor in run.trajectory.actors}
                 for row in rows(run):
                     reason = None
+                    if wanted and not wanted & {row["agent"], names.get(row["agent"])}:
+                        reason = "other_agent"
                     if row["reward"] is None and not unscored_messages:
                         reason = "unscored"
                     if run.credit.status != "credited" and not uncredited_runs:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from credit_hooks.errors import ConfigurationError
+from credit_hooks.errors import ConfigurationError, DamagedRunError
 from credit_hooks.rewards import CreditedRun
-from credit_hooks.store import RunStore
+from credit_hooks.store import RunStore, store_path
 from credit_hooks_exporters.ids import credit_id
 
 __all__ = ["RunRef", "RunSource", "Source", "every_run", "open_source"]
@@ -37,7 +36,11 @@ class Source(Protocol):
         """All runs, oldest first."""
 
     def get(self, ref: RunRef) -> CreditedRun:
-        """Read one."""
+        """Read one.
+
+        Raises:
+            DamagedRunError: this one cannot be read; the others may.
+        """
 
 
 class _StoreSource:
@@ -76,7 +79,7 @@ def open_source(source: RunSource) -> Iterator[Source]:
     if isinstance(source, RunStore):
         yield _StoreSource(source)
     elif isinstance(source, str | os.PathLike):
-        if not Path(source).exists():
+        if not store_path(source).exists():
             raise ConfigurationError(f"no run store at {os.fspath(source)}: record or score a run first")
         with RunStore(source, read_only=True) as store:
             yield _StoreSource(store)
@@ -84,10 +87,16 @@ def open_source(source: RunSource) -> Iterator[Source]:
         yield _MemorySource(source)
 
 
-def every_run(source: RunSource) -> Iterator[CreditedRun]:
-    """All runs of a source, a few in memory at a time."""
-    if isinstance(source, str | os.PathLike | RunStore):
-        with open_source(source) as opened:
-            yield from (opened.get(ref) for ref in opened.refs())
-    else:
+def every_run(source: RunSource, on_damaged: Callable[[DamagedRunError], None]) -> Iterator[CreditedRun]:
+    """All runs of a source, a few in memory at a time; those that cannot be read are told and left out."""
+    if not isinstance(source, str | os.PathLike | RunStore):
         yield from source
+        return
+    with open_source(source) as opened:
+        for ref in opened.refs():
+            try:
+                run = opened.get(ref)
+            except DamagedRunError as error:
+                on_damaged(error)
+            else:
+                yield run

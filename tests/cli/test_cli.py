@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 
@@ -124,12 +125,22 @@ MISTAKES = [
     (["show"], "Missing argument 'RUN'"),
     (["list", "--store", "missing.db"], "no run store at missing.db"),
     (["list", "--store", "text.txt"], "damaged or no run store"),
+    (["list", "--store", "foreign.db"], "is a SQLite file of another program, not a run store"),
+    (["show", "x", "--store", "corrupt.db"], "corrupt.db is damaged or no run store"),
+    (["export", "-o", "x.jsonl", "--store", "corrupt.db"], "corrupt.db is damaged or no run store"),
+    (["list", "--store", "."], ". is a folder, not a run store"),
+    (["list", "--store", ":memory:"], "':memory:' names no file"),
     (["list", "--limit", "many"], "'--limit'"),
     (["lsit"], "No such command 'lsit'"),
     (["list", "--colour"], "--colour"),
     (["report", "won", "-o", "nowhere/x.html"], "nowhere/x.html: No such file or directory"),
     (["export", "--format", "parchment", "-o", "x"], "no export format 'parchment'; known formats: "),
     (["export", "--option", "novalue", "-o", "x"], "is no name=value"),
+    (["export", "-o", "nowhere/x.jsonl"], "nowhere/x.jsonl: the folder nowhere does not exist"),
+    (["export", "-o", "x.csv"], "x.csv: format messages is written as JSON lines"),
+    (["export", "-f", "trl-kto", "-o", "x.csv"], "x.csv: format trl-kto is written to a file that ends in"),
+    (["export", "-o", "x.jsonl", "--threshold", "0.1"], "unknown option threshold of format messages"),
+    (["export", "-o", "-", "--follow"], "--follow needs a folder, and - is standard output"),
     (["score", "text.txt", "--dialect", "klingon"], "no dialect 'klingon'; known dialects: "),
     (["score", "text.txt", "--baseline", "7"], "--baseline"),
 ]
@@ -138,10 +149,20 @@ MISTAKES = [
 @pytest.mark.parametrize(("arguments", "said"), MISTAKES, ids=[" ".join(arguments) for arguments, _ in MISTAKES])
 def test_a_mistake_is_one_line_that_says_what_and_exits_with_2(cli, store, tmp_path, arguments, said):
     (tmp_path / "text.txt").write_text("this is no database and no JSON\n" * 100)
+    (tmp_path / "corrupt.db").write_bytes(store.read_bytes()[:5000])
+    foreign = sqlite3.connect(tmp_path / "foreign.db")
+    foreign.execute("CREATE TABLE notes (text)")
+    foreign.close()
+    before = files(tmp_path)
     message = cli(*arguments, code=2)
     assert message.startswith("credit-hooks: ")
     assert message.count("\n") == 1
     assert said in message
+    assert files(tmp_path) == before
+
+
+def files(folder):
+    return sorted(path.name for path in folder.iterdir() if not path.name.endswith(("-shm", "-wal")))  # SQLite's own
 
 
 def test_the_store_comes_from_the_environment_and_the_option_wins(cli, store, tmp_path, monkeypatch):
@@ -150,6 +171,20 @@ def test_the_store_comes_from_the_environment_and_the_option_wins(cli, store, tm
     monkeypatch.setenv("CREDIT_HOOKS_STORE", "elsewhere/my.db")
     assert "won-run" in cli("list")
     assert "no run store at other.db" in cli("list", "--store", "other.db", code=2)
+
+
+def test_the_store_in_the_environment_may_be_in_the_home_of_the_user(cli, store, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setenv("CREDIT_HOOKS_STORE", "~/runs.db")
+    assert "won-run" in cli("list")
+
+
+def test_without_a_command_the_help_is_printed_as_help(cli):
+    assert cli() == cli("--help")
+    assert len(cli().splitlines()) > 10
 
 
 # --- as processes -------------------------------------------------------------------------------------------------

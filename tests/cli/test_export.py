@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 
@@ -51,6 +52,52 @@ def test_filters_and_going_on(store, tmp_path, capsys):
 def test_what_cannot_work_is_one_line(arguments, said, store, capsys):
     assert run_cli(["export", *arguments]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_standard_output_takes_the_rows_and_nothing_else(store, tmp_path, capfdbinary):
+    assert run_cli(["export", "-o", "-"]) == 0
+    piped = capfdbinary.readouterr()
+    assert run_cli(["export", "-o", "x.jsonl"]) == 0
+    assert piped.out == (tmp_path / "x.jsonl").read_bytes() != b""
+    assert b"wrote -: 12 rows of 3 runs" in piped.err
+    assert sorted(path.name for path in tmp_path.iterdir() if "runs.db" not in path.name) == ["x.jsonl"]
+    capfdbinary.readouterr()
+    assert run_cli(["export", "-f", "trl-grpo", "-o", "-"]) == 0
+    assert all(json.loads(line) for line in capfdbinary.readouterr().out.splitlines())
+
+
+def test_the_messages_of_one_agent(store, tmp_path, capsys):
+    assert run_cli(["export", "-o", "x.jsonl", "--agent", "solver"]) == 0
+    assert "9 left out (other_agent)" in capsys.readouterr().out
+    rows = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
+    assert [row["agent"] for row in rows] == ["a:solver"] * 3
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-o", "x.jsonl"], ["-f", "trl-kto", "-o", "x.jsonl"], ["-f", "trl-dpo", "-o", "d"]]
+)
+def test_a_damaged_run_costs_itself_alone_and_is_named(arguments, store, tmp_path, capsys):
+    store.close()
+    connection = sqlite3.connect("runs.db")
+    with connection:
+        connection.execute("UPDATE runs SET credit = x'00' WHERE id = 'b'")
+    connection.close()
+    assert run_cli(["export", *arguments]) == 1
+    said = capsys.readouterr()
+    assert "of 2 runs" in said.out
+    assert "left out 1 run of runs.db that cannot be read: b" in said.err
+    if arguments[-1] == "d":
+        assert json.loads((tmp_path / "d" / "manifest.json").read_text())["damaged"] == ["b"]
+        before = digests(tmp_path / "d")
+        assert run_cli(["export", *arguments, "--since", "last"]) == 1  # it goes on, and still says so
+        assert digests(tmp_path / "d") == before
+    capsys.readouterr()
+    assert run_cli(["list"]) == 0
+    assert capsys.readouterr().out.count("maths team") == 3
+
+
+def digests(folder):
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_following_goes_on_until_it_is_interrupted(store, tmp_path, make_run):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from pathlib import Path
 
 import pytest
 from pytest_examples import CodeExample, EvalExample, find_examples
+
+from credit_hooks import semconv
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,6 +22,13 @@ def _runnable(example: CodeExample) -> bool:
 def test_readme_programs_print_what_the_readme_says(example: CodeExample, eval_example: EvalExample) -> None:
     eval_example.set_config(line_length=120)
     eval_example.run_print_check(example)
+
+
+def test_the_page_on_spans_names_every_attribute_of_ours_that_is_on_spans() -> None:
+    sources = [ROOT / "credit_hooks" / f"{name}.py" for name in ("encode", "native", "record", "rewards", "session")]
+    used = {name for path in sources for name in re.findall(r"\bCREDIT_[A-Z0-9_]+", path.read_text())}
+    page = (ROOT / "docs" / "spans.md").read_text()
+    assert [name for name in sorted(used) if f"`{getattr(semconv, name)}`" not in page] == []
 
 
 def test_the_langgraph_example_shows_rewards_that_sum_to_the_total(capsys: pytest.CaptureFixture[str]) -> None:

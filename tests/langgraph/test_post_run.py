@@ -2,7 +2,10 @@
 
 import asyncio
 import threading
+from decimal import Decimal
+from fractions import Fraction
 
+import numpy as np
 import pytest
 from capture_cases.basic import say
 from capture_cases.kit import MODES, TOPOLOGIES, captured, dag, user
@@ -10,7 +13,7 @@ from capture_cases.state import pipeline
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.graph import START, MessagesState, StateGraph
 
-from credit_hooks.errors import ConfigurationError, EvaluationError
+from credit_hooks.errors import ConfigurationError, EvaluationError, UnknownRunError
 from credit_hooks.langgraph import CreditCallback
 from credit_hooks.store import RunStore
 from credit_hooks.trajectory import Outcome
@@ -49,6 +52,12 @@ async def anything(run):
         (lambda run: False, 0.0),
         (lambda run: 0.25, 0.25),
         (lambda run: 1, 1.0),
+        (lambda run: Decimal("0.25"), 0.25),
+        (lambda run: Fraction(1, 4), 0.25),
+        (lambda run: np.float32(0.25), 0.25),
+        (lambda run: np.int8(1), 1.0),
+        (lambda run: np.bool_(True), 1.0),
+        (lambda run: np.array(0.25), 0.25),
         (lambda run: Outcome(score=0.5), 0.5),
         (lambda run: "published" in run.answer, 1.0),
         (lambda run: run.output["messages"][-1].text == "published", 1.0),
@@ -79,18 +88,43 @@ async def araises(run):
         (lambda run: 7, "returned 7.0"),
         (lambda run: -0.1, "returned -0.1"),
         (lambda run: [True], "returned list"),
+        (lambda run: "0.5", "returned str '0.5'"),
+        (lambda run: Decimal("sNaN"), "returned nan"),
+        (lambda run: Decimal("1.01"), "returned 1.01"),
+        (lambda run: np.float64("nan"), "returned nan"),
+        (lambda run: np.array([0.5]), "returned ndarray"),
+        (lambda run: 0.5 + 0j, "returned complex"),
         (raises, "raised ValueError: no idea"),
         (araises, "raised ValueError: no idea"),
     ],
 )
 def test_evaluators_that_fail_cost_the_credit_alone(evaluate, said, caplog):
-    callback = one_run(evaluate=evaluate)
+    callback = one_run(evaluate=evaluate, capture_content=True)
     credit = callback.last.credit
     assert (credit.status, credit.total) == ("error", 0.0)
     assert all(reward.reward is None for reward in credit.messages)
     assert any(said in note for note in credit.notes)
     assert said in caplog.text
     assert said in callback.failures[-1]
+
+
+def quotes(run):
+    raise ValueError(f"no verdict for {run.answer}: SECRET")
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "logged"),
+    [(quotes, "the evaluator raised ValueError"), (lambda run: "SECRET", "returned a value of type str")],
+)
+def test_what_an_evaluator_says_is_content_and_stays_out_of_the_log(evaluate, logged, caplog):
+    callback = one_run(evaluate=evaluate)
+    assert logged in caplog.text
+    assert f"evaluation of run {callback.last.trajectory.id}" in caplog.text
+    assert "SECRET" not in caplog.text
+    assert "SECRET" in callback.failures[-1]  # of this process, as `callback.runs`
+    caplog.clear()
+    one_run(evaluate=evaluate, capture_content=True)
+    assert "SECRET" in caplog.text
 
 
 def test_not_known_yet():
@@ -153,13 +187,11 @@ def test_a_score_after_the_run():
     assert [run.trajectory.id for run in callback.runs] == [run_id]
 
 
-def test_a_score_before_and_during_the_run():
+def test_a_score_during_the_run():
     import uuid
 
-    before, during = uuid.uuid4(), uuid.uuid4()
+    during = uuid.uuid4()
     callback = CreditCallback()
-    assert callback.score(before, True) is None
-    invoke(callback, run_id=before)
 
     def node(state):
         assert callback.score(during, 0.25) is None
@@ -167,13 +199,20 @@ def test_a_score_before_and_during_the_run():
 
     pipeline(MessagesState, ("node", node)).invoke(user()(), {"callbacks": [callback], "run_id": during})
     assert callback.flush()
-    assert {run.trajectory.id: run.credit.outcome for run in callback.runs} == {str(before): 1.0, str(during): 0.25}
+    assert {run.trajectory.id: run.credit.outcome for run in callback.runs} == {str(during): 0.25}
 
 
-def test_a_score_of_an_unknown_run_waits_for_it():
-    callback = one_run()
-    assert callback.score("no such run", True) is None
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_score_of_an_unknown_run_is_refused(kept, tmp_path):
+    callback = one_run(store=tmp_path / "runs.db" if kept else None)
+    with pytest.raises(UnknownRunError, match=r"no run 'typo' is going on.*newest 1000 runs") as caught:
+        callback.score("typo", True)
+    assert isinstance(caught.value, LookupError)
+    assert ("or the store" in str(caught.value)) is kept
     assert len(callback.runs) == 1
+    prefix = callback.last.trajectory.id[:8]
+    with pytest.raises(UnknownRunError):  # a verdict is for one run, named in full
+        callback.score(prefix, True)
 
 
 @pytest.mark.parametrize("value", ["yes", 7, float("nan"), object()])
@@ -278,6 +317,16 @@ def test_a_store_that_becomes_usable_again_is_used(tmp_path):
         assert [summary.id for summary in store.list()] == [callback.last.trajectory.id]
 
 
+def test_the_home_of_the_user_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    callback = one_run(store="~/runs.db")
+    assert callback.failures == []
+    assert (tmp_path / "runs.db").is_file()
+    with RunStore("~/runs.db", read_only=True) as store:
+        assert len(store) == 1
+
+
 # --- Extremes -------------------------------------------------------------------------------------------------------
 
 
@@ -373,6 +422,8 @@ def test_none_is_no_late_verdict():
         {"exporters": [3]},
         {"tracer_provider": 5},
         {"baseline": 2},
+        {"store": ":memory:"},
+        {"store": ""},
     ],
     ids=lambda option: next(iter(option)),
 )

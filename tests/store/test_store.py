@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from credit_hooks.errors import StoreError
+from credit_hooks.errors import ConfigurationError, DamagedRunError, StoreError
 from credit_hooks.rewards import Credit, CreditedRun
 from credit_hooks.store import STORE_VERSION, RunStore
 from credit_hooks.trajectory import DataPart, Message, TextPart, Trajectory
@@ -102,6 +102,51 @@ def test_a_unique_prefix_finds_the_run_and_an_ambiguous_one_lists_the_candidates
             store.get("abc-11")
         with pytest.raises(StoreError, match=r"no run '%' in"):
             store.get("%")
+
+
+def test_one_damaged_run_is_told_apart_from_a_store_that_cannot_be_read(tmp_path, make_run):
+    path = tmp_path / "runs.db"
+    with RunStore(path) as store:
+        for run_id in ("a", "b"):
+            store.put(make_run(run_id))
+    damage(path, "a")
+    with RunStore(path, read_only=True) as store:
+        assert [row.id for row in store.list()] == ["b", "a"]
+        assert store.get("b") == make_run("b")
+        with pytest.raises(DamagedRunError, match="run a in .* cannot be read") as caught:
+            store.get("a")
+    assert caught.value.run_id == "a"
+
+
+def damage(path, run_id):
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute("UPDATE runs SET trajectory = substr(trajectory, 1, 40) WHERE id = ?", (run_id,))
+    connection.close()
+
+
+@pytest.mark.parametrize("name", [":memory:", ""])
+def test_a_name_of_no_file_is_refused(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match="names no file|empty name"):
+        RunStore(name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_in_the_home_of_nobody_is_refused():
+    with pytest.raises(ConfigurationError, match="~nobody-here-has-this-name/runs.db"):
+        RunStore("~nobody-here-has-this-name/runs.db")
+
+
+def test_a_file_of_ours_without_its_table_is_called_damaged(tmp_path, make_run):
+    path = tmp_path / "runs.db"
+    with RunStore(path) as store:
+        store.put(make_run())
+    connection = sqlite3.connect(path)
+    connection.execute("DROP TABLE runs")
+    connection.close()
+    with RunStore(path) as store, pytest.raises(StoreError, match="is damaged"):
+        len(store)
 
 
 def test_a_missing_run_of_an_empty_store_says_that_it_is_empty(tmp_path):

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from credit_hooks.cli.common import STORE, StorePath, load_part, pairs, run_progress
-from credit_hooks.cli.screen import plain, screen
+from credit_hooks.cli.common import STORE, StorePath, fail, load_part, pairs, run_progress
+from credit_hooks.cli.screen import plain
 
 __all__ = ["export"]
 
@@ -17,7 +17,12 @@ def export(
     *,
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", "--out", help="A file (.jsonl, .parquet), or a folder: splits, card, manifest."),
+        typer.Option(
+            "-o",
+            "--output",
+            "--out",
+            help="A file (.jsonl, .parquet), - for JSON lines on standard output, or a folder: splits, card, manifest.",
+        ),
     ],
     form: Annotated[str, typer.Option("-f", "--format", help="Name of a format, such as trl-dpo.")] = "messages",
     store: StorePath = STORE,
@@ -30,21 +35,26 @@ def export(
     interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks at the store.")] = 5.0,
 ) -> None:
     """Write all runs as training data."""
-    from credit_hooks.cli.exporting import export_all, wording
+    from credit_hooks.cli.exporting import damage, export_all, standard_output, wording
 
     asked = {"agents": agent, "threshold": threshold}
     options = pairs(option, "--option") | {name: value for name, value in asked.items() if value is not None}
     splits = pairs(split, "--split") or None
     exporting = load_part("credit_hooks_exporters", "training data", "all")
-    with run_progress() as progress:
+    damaged: tuple[str, ...] = ()
+    with standard_output(output, follow=follow) as (path, said), run_progress() as progress:
         task = progress.add_task("export", total=None)
         for manifest in export_all(
             exporting,
             store,
             form,
-            output,
+            path,
             options | {"since": since, "splits": splits},
             follow=interval if follow else None,
             progress=lambda done, total: progress.update(task, completed=done, total=total or None),
         ):
-            screen().print(plain(wording(manifest)))
+            damaged = manifest.damaged
+            said.print(plain(wording(manifest, output)))
+    if damaged:
+        fail(damage(damaged, store))
+        raise typer.Exit(1)
