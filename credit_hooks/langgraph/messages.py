@@ -10,6 +10,7 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage
 
+from credit_hooks.langgraph.plain import as_json
 from credit_hooks.record import Snapshot
 
 __all__ = [
@@ -93,7 +94,7 @@ def snapshot(message: Any) -> Snapshot:
     calls = _tool_calls(message)
     role = message_role(message)
     if not isinstance(content, str):
-        content = copy.deepcopy(content) if _small(content) else json.dumps(content, default=repr)
+        content = copy.deepcopy(content) if _small(content) else json.dumps(as_json(content))
     if role == "tool":
         return Snapshot(
             role, (content, _get(message, "tool_call_id"), _get(message, "name"), _is_error(message)), _tool_parts
@@ -146,14 +147,19 @@ def _parts(content: tuple[Any, Any]) -> list[dict[str, Any]]:
             call = {**call, **call["function"]}
             arguments = _parsed(call.get("arguments"))
         parts.append(
-            {"type": "tool_call", "id": call.get("id"), "name": str(call.get("name") or ""), "arguments": arguments}
+            {
+                "type": "tool_call",
+                "id": call.get("id"),
+                "name": str(call.get("name") or ""),
+                "arguments": as_json(arguments),
+            }
         )
     return [part for part in parts if part.get("type") != "skipped"]
 
 
 def _tool_parts(content: tuple[Any, Any, Any, Any]) -> list[dict[str, Any]]:
     result, call_id, name, is_error = content
-    part = {"type": "tool_call_response", "id": call_id, "name": name, "result": result, "is_error": is_error}
+    part = {"type": "tool_call_response", "id": call_id, "name": name, "result": as_json(result), "is_error": is_error}
     return [{key: value for key, value in part.items() if value is not None or key == "result"}]
 
 
@@ -170,7 +176,7 @@ def _block(block: Any) -> dict[str, Any]:
         return {"type": "skipped"}  # repeated in the message's tool calls
     if kind in ("image", "image_url", "audio", "video", "file", "input_image", "input_audio"):
         return _media(block)
-    return {"type": "data", "name": None, "value": block}
+    return {"type": "data", "name": None, "value": as_json(block)}
 
 
 def _media(block: dict[str, Any]) -> dict[str, Any]:

@@ -11,12 +11,15 @@ from langgraph.types import Command, Send
 from pydantic import BaseModel
 
 from credit_hooks.langgraph.messages import is_message, is_message_like
+from credit_hooks.langgraph.plain import CYCLE, as_json
 from credit_hooks.record import Snapshot
 
 __all__ = ["Channels", "channels", "data_snapshot", "is_scalar", "is_tool_call", "same_data", "sends"]
 
 _COPY_BUDGET = 512
 """Nodes of a data value that are copied when it is written; larger values are kept by reference."""
+_MAX_COPIED_DEPTH = 20
+_COPIED = (list, tuple, dict)
 _MAX_DEPTH = 3
 
 
@@ -153,54 +156,28 @@ def _fields(value: Any) -> dict[str, Any] | None:
 def data_snapshot(values: list[tuple[str, Any]]) -> Snapshot:
     """Data that a node wrote, as it was: copied as far as a budget allows, encoded after the run."""
     budget = [_COPY_BUDGET]
-    return Snapshot("data", [(channel, _frozen(value, budget)) for channel, value in values], _data_parts)
+    return Snapshot("data", [(channel, _frozen(value, budget, ())) for channel, value in values], _data_parts)
 
 
 def same_data(known: Snapshot, channel: str, value: Any) -> bool:
     """Whether a snapshot of data says that a channel has this value, as JSON: a checkpoint gives back copies."""
     written = next((item for name, item in known.content if name == channel), None)
-    return bool(_json(written, 0) == _json(value, 0))
+    return bool(as_json(written) == as_json(value))
 
 
-def _frozen(value: Any, budget: list[int]) -> Any:
+def _frozen(value: Any, budget: list[int], around: tuple[int, ...]) -> Any:
+    """A copy of the containers; `around` are the ids of those that it is inside of."""
     budget[0] -= 1
-    if budget[0] < 0:
-        return value
     kind = type(value)
-    if kind is list or kind is tuple:
-        return [_frozen(item, budget) for item in value]
+    if budget[0] < 0 or kind not in _COPIED or len(around) >= _MAX_COPIED_DEPTH:
+        return value
+    if id(value) in around:
+        return CYCLE
+    inside = (*around, id(value))
     if kind is dict:
-        return {key: _frozen(item, budget) for key, item in value.items()}
-    return value
+        return {key: _frozen(item, budget, inside) for key, item in value.items()}
+    return [_frozen(item, budget, inside) for item in value]
 
 
 def _data_parts(content: list[tuple[str, Any]]) -> list[dict[str, Any]]:
-    return [{"type": "data", "name": channel or None, "value": _json(value, 0)} for channel, value in content]
-
-
-def _json(value: Any, depth: int) -> Any:
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else repr(value)
-    if depth > 20:
-        return "..."
-    if isinstance(value, Mapping):
-        return {str(key): _json(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [
-            _json(item, depth + 1)
-            for item in (sorted(value, key=repr) if isinstance(value, set | frozenset) else value)
-        ]
-    if isinstance(value, BaseModel):
-        return _json(value.model_dump(), depth + 1)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _json({field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}, depth + 1)
-    return _printed(value)
-
-
-def _printed(value: Any) -> str:
-    try:
-        return repr(value)
-    except Exception as error:  # noqa: BLE001 - a user's object may fail to print; the run must not notice
-        return f"<unprintable {type(value).__name__}: {type(error).__name__}>"
+    return [{"type": "data", "name": channel or None, "value": as_json(value)} for channel, value in content]
