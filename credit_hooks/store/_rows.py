@@ -127,7 +127,10 @@ def _summary(run: CreditedRun, names: Mapping[str, str]) -> RunSummary:
 def _dump(model: BaseModel) -> bytes:
     try:
         encoded = model.model_dump_json()
-    except PydanticSerializationError:  # half a surrogate pair: the blob keeps it, escaped
+        lossy = "\ufffd" in encoded  # what pydantic makes of half a surrogate pair in the key of a dict
+    except PydanticSerializationError:
+        lossy = True
+    if lossy:  # half a surrogate pair: the blob keeps it, escaped
         encoded = json.dumps(model.model_dump(), ensure_ascii=True)
     return zlib.compress(encoded.encode())
 

@@ -52,6 +52,13 @@ def test_data_nested_beyond_the_parsers_limit_comes_back(tmp_path, make_run):
         assert store.get("run-1") == run
 
 
+def test_half_a_surrogate_pair_in_a_key_is_kept(tmp_path, make_run):
+    run = make_run(parts=[(TextPart(text=""), DataPart(value={"\ud800": "\ufffd"}))], rewards=[-0.5])
+    with RunStore(tmp_path / "runs.db") as store:
+        store.put(run)
+        assert store.get("run-1") == run
+
+
 def test_scoring_again_replaces_the_row_and_keeps_its_place(tmp_path, make_run):
     with RunStore(tmp_path / "runs.db") as store:
         for run_id in ("a", "b", "c"):
