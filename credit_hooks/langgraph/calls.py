@@ -87,6 +87,8 @@ class CallEvents:
         )
         if step is None:
             return
+        step.outer = nesting.current()
+        nesting.model_called(run_id)
         self._open.enter_call(run_id, task, step)
         with task.run.record.lock:
             if task.step.actor is not None and task.step.actor.model is None:

@@ -5,6 +5,10 @@ where it cannot be detached. LangChain scopes one context variable leak-free, it
 configuration. So nothing is attached at all; instead, the *lookup* of the current OpenTelemetry context asks that
 variable which step is running. A context that the user attached inside the step is a different object and always wins.
 
+LangChain's variable does not name a model call, only the step around it. So each call notes its run id in a variable of
+our own when it starts, in the caller's context, and copies of it in threads. Nobody has to take it back: the id of a
+call that has ended leads to nothing.
+
 `opentelemetry.context._RUNTIME_CONTEXT` is a private name, used here only; if it has gone, spans are not nested and
 nothing else changes.
 """
@@ -12,8 +16,9 @@ nothing else changes.
 from __future__ import annotations
 
 import threading
+import uuid
 import weakref
-from contextvars import Token
+from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.runnables.config import var_child_runnable_config
@@ -23,10 +28,12 @@ from opentelemetry.context.context import Context, _RuntimeContext
 if TYPE_CHECKING:
     from credit_hooks.langgraph.callback import CreditCallback
 
-__all__ = ["current", "disable", "enable"]
+__all__ = ["current", "disable", "enable", "model_called"]
 
 _callbacks: weakref.WeakSet[CreditCallback] = weakref.WeakSet()
 _lock = threading.Lock()
+_model_call: ContextVar[uuid.UUID | None] = ContextVar("credit_hooks_model_call", default=None)
+"""Run id of the model call that began last in this context; it may have ended. An id, as a step would keep its run."""
 
 
 class _NestingContext(_RuntimeContext):
@@ -55,11 +62,22 @@ def _step_context(manager: Any, attached: Context) -> Context | None:
         return None
     for handler in getattr(manager, "handlers", ()):
         if handler in _callbacks:
-            step = handler.step_of(run_id)
-            if step is not None and not step.ended and step.outer is attached:
-                context: Context | None = step.context
-                return context
+            around = handler.step_of(run_id)
+            if around is None:
+                continue
+            call_id = _model_call.get()
+            call = None if call_id is None else handler.step_of(call_id)
+            # A call started elsewhere, and inherited by a task that started in the meantime, is not this step's own.
+            for step in (call, around) if call is not None and call.parent is around else (around,):
+                if not step.ended and step.outer is attached:
+                    context: Context | None = step.context
+                    return context
     return None
+
+
+def model_called(run_id: uuid.UUID) -> None:
+    """A model call starts in the current context: until it ends, spans started here are inside it."""
+    _model_call.set(run_id)
 
 
 def current() -> Context:

@@ -1,14 +1,19 @@
 """Spans of other instrumentations nest where they run, and no context leaks, however a run ends."""
 
 import asyncio
+import contextlib
 import contextvars
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from capture_cases.kit import MODES, TOPOLOGIES, ScriptedModel, says, user
 from capture_cases.state import pipeline
 from langchain.agents import create_agent
-from langchain_core.messages import AIMessage
+from langchain_core.language_models import LLM, BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.tools import tool
 from langgraph.graph import MessagesState
 from opentelemetry import context as otel_context
@@ -66,10 +71,9 @@ async def test_foreign_spans_nest_where_they_run(mode, traced):
                 (
                     "invoke_agent find",
                     [
-                        # LangChain does not tell which model is running, only which agent.
-                        ("invoke_agent finder", [("chat scripted", []), http("model")]),
+                        ("invoke_agent finder", [("chat scripted", [http("model")])]),
                         ("invoke_agent finder", [("execute_tool search", [http("tool")])]),
-                        ("invoke_agent finder", [("chat scripted", []), http("model")]),
+                        ("invoke_agent finder", [("chat scripted", [http("model")])]),
                     ],
                 ),
             ],
@@ -90,6 +94,160 @@ async def test_a_span_the_node_opened_around_a_model_stays_its_own(traced):
 
     pipeline(MessagesState, ("node", node)).invoke(user()(), {"callbacks": [traced.callback]})
     assert traced.by_name()["mine"].parent.span_id == traced.by_name()["invoke_agent node"].context.span_id
+
+
+class Networked(BaseChatModel):
+    """A model that makes a request named after the last message, in each of the ways a model may be called."""
+
+    tracer: Any
+    pause: Any = None
+
+    def request(self, messages):
+        if self.pause is not None:
+            self.pause.wait(10)
+        with self.tracer.start_as_current_span(f"http {messages[-1].text}"):
+            return AIMessage("answered")
+
+    def _generate(self, messages, *args, **kwargs):
+        return ChatResult(generations=[ChatGeneration(message=self.request(messages))])
+
+    async def _agenerate(self, messages, *args, **kwargs):
+        await asyncio.sleep(0)
+        return self._generate(messages)
+
+    def _stream(self, messages, *args, **kwargs):
+        for text in ("an", "swered"):
+            self.request(messages)
+            yield ChatGenerationChunk(message=AIMessageChunk(text))
+
+    async def _astream(self, messages, *args, **kwargs):
+        for chunk in self._stream(messages):
+            await asyncio.sleep(0)
+            yield chunk
+
+    @property
+    def _llm_type(self):
+        return "networked"
+
+
+def under_chats(traced):
+    """Names of the spans below each chat span, sorted; and those right below the agent that are no chats."""
+    (agents,) = [children for _, children in traced.tree()]
+    ((_, inside),) = agents
+    chats = sorted([name for name, _ in children] for title, children in inside if title.startswith("chat"))
+    return chats, sorted(title for title, _ in inside if not title.startswith("chat"))
+
+
+def http(traced, name):
+    with traced.tracer.start_as_current_span(f"http {name}"):
+        pass
+
+
+async def run_node(traced, node):
+    await pipeline(MessagesState, ("node", node)).ainvoke(user()(), {"callbacks": [traced.callback]})
+
+
+async def test_requests_of_a_streaming_model(traced):
+    chat = Networked(tracer=traced.tracer)
+
+    def node(state):
+        text = "".join(chunk.text for chunk in chat.stream("sync"))
+        http(traced, "after")
+        return {"messages": [AIMessage(text)]}
+
+    await run_node(traced, node)
+    assert under_chats(traced) == ([["http sync", "http sync"]], ["http after"])
+
+
+async def test_requests_of_an_async_streaming_model(traced):
+    chat = Networked(tracer=traced.tracer)
+
+    async def node(state):
+        text = "".join([chunk.text async for chunk in chat.astream("async")])
+        http(traced, "after")
+        return {"messages": [AIMessage(text)]}
+
+    await run_node(traced, node)
+    assert under_chats(traced) == ([["http async", "http async"]], ["http after"])
+
+
+async def test_requests_of_models_side_by_side(traced):
+    """Each nests under its own call; what the node does in the meantime is the node's."""
+    chat = Networked(tracer=traced.tracer)
+
+    async def node(state):
+        asked = [asyncio.create_task(chat.ainvoke(name)) for name in "abc"]
+        await asyncio.sleep(0)
+        http(traced, "meantime")
+        await asyncio.gather(*asked)
+        http(traced, "after")
+        return {"messages": [AIMessage("done")]}
+
+    await run_node(traced, node)
+    assert under_chats(traced) == ([["http a"], ["http b"], ["http c"]], ["http after", "http meantime"])
+
+
+async def test_requests_of_models_in_threads(traced):
+    together = threading.Barrier(3)
+    chat = Networked(tracer=traced.tracer, pause=together)
+
+    def node(state):
+        with ThreadPoolExecutor(3) as pool:
+            asked = [pool.submit(contextvars.copy_context().run, chat.invoke, name) for name in "abc"]
+            http(traced, "meantime")
+        http(traced, "after")
+        return {"messages": [AIMessage(asked[0].result().text)]}
+
+    await run_node(traced, node)
+    assert under_chats(traced) == ([["http a"], ["http b"], ["http c"]], ["http after", "http meantime"])
+
+
+async def test_requests_of_a_model_that_fails(traced):
+    chat = ScriptedModel(reply=lambda messages: http(traced, "model") or 1 / 0)
+
+    def node(state):
+        with contextlib.suppress(ZeroDivisionError):
+            chat.invoke("hello")
+        http(traced, "after")
+        return {"messages": [AIMessage("done")]}
+
+    await run_node(traced, node)
+    assert under_chats(traced) == ([["http model"]], ["http after"])
+
+
+async def test_requests_of_a_text_completion_model(traced):
+    class Completes(LLM):
+        def _call(self, prompt, *args, **kwargs):
+            http(traced, prompt)
+            return "completed"
+
+        @property
+        def _llm_type(self):
+            return "completes"
+
+    await run_node(traced, lambda state: {"messages": [AIMessage(Completes().invoke("prompt"))]})
+    assert under_chats(traced) == ([["http prompt"]], [])
+
+
+async def test_requests_of_a_model_inside_a_span_of_the_node(traced):
+    """The nearest thing around a request is its model call, also where the node opened a span around that."""
+    chat = Networked(tracer=traced.tracer)
+
+    def node(state):
+        with traced.tracer.start_as_current_span("mine"):
+            chat.invoke("model")
+            http(traced, "own")
+        return {"messages": [AIMessage("done")]}
+
+    await run_node(traced, node)
+    assert under_chats(traced) == ([["http model"]], ["mine"])
+
+
+async def test_a_graph_that_a_model_runs_keeps_its_own_spans(traced):
+    inner = pipeline(MessagesState, ("inner", lambda state: http(traced, "inner") or {"messages": [AIMessage("in")]}))
+    chat = ScriptedModel(reply=lambda messages: inner.invoke({"messages": messages})["messages"][-1].text)
+    await run_node(traced, lambda state: {"messages": [chat.invoke(state["messages"])]})
+    assert traced.by_name()["http inner"].parent.span_id == traced.by_name()["invoke_agent inner"].context.span_id
 
 
 class ContextKept:
