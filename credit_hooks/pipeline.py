@@ -25,6 +25,7 @@ from credit_hooks.encode import EncodedSpan, EncodingLimits, encode_steps
 from credit_hooks.errors import CreditHooksError, EvaluationError, UnknownRunError
 from credit_hooks.evaluation import EvaluationPool
 from credit_hooks.hold import SpanHolder
+from credit_hooks.metrics import RunMetrics
 from credit_hooks.native import ADAPTER
 from credit_hooks.outcome import FinishedRun, to_outcome
 from credit_hooks.ports import Evaluator, OnCredit, RunExporter, Verdict
@@ -56,6 +57,8 @@ class Pipeline:
         delivery: "span": rewards are attributes of the held spans. "event": spans end at once, rewards are log events.
         limits: How much content is kept.
         evaluate_timeout: Seconds an evaluator may take.
+        metrics: What operators see of it.
+        stats: Where to count.
         max_runs: Most credited runs kept for `runs` and :meth:`score`.
         recall: Finds an older run, as in a store.
     """
@@ -72,6 +75,8 @@ class Pipeline:
         delivery: RewardDelivery,
         limits: EncodingLimits,
         evaluate_timeout: float,
+        metrics: RunMetrics,
+        stats: Counter[str],
         max_runs: int,
         recall: Callable[[str], CreditedRun | None] | None = None,
     ) -> None:
@@ -86,11 +91,12 @@ class Pipeline:
         self._evaluations = EvaluationPool(timeout=evaluate_timeout)
         self._baselines = BaselineTracker(config.baseline)
         self._early_scores: OrderedDict[str, Verdict] = OrderedDict()
+        self._metrics = metrics
         self._archive = RunArchive(max_runs, config)
         self._max_runs = max_runs
         self._recall = recall
         self._lock = threading.Lock()
-        self.stats: Counter[str] = Counter()
+        self.stats = stats
         """What happened: runs by credit status, and everything that was given up or failed, by name."""
         self.failures: deque[str] = deque(maxlen=100)
         """The last failures, in sentences."""
@@ -120,6 +126,7 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - the guard of the worker: the spans are ended whatever happens
             self._failed("crediting", error)
             self._release(run, encoded, {}, "error")
+            self._metrics.finished(run, "error")
         finally:
             run.dissolve()
 
@@ -173,6 +180,7 @@ class Pipeline:
     def drop(self, run: RunRecord, status: CreditStatus) -> None:
         """Give a finished run up: its spans end without credit."""
         self.stats[status] += 1
+        self.stats["dropped: queue full"] += 1
         try:
             with run.lock:
                 run.assign_ids(self._source_id)
@@ -192,6 +200,7 @@ class Pipeline:
         self.stats[status] += 1
         self._release(run, encoded, {}, status)
         self._deliver(CreditedRun(trajectory=trajectory, credit=Credit(trajectory_id=run.id, status=status)))
+        self._metrics.finished(run, status)
 
     def _is_awaited(self, run: RunRecord) -> bool:
         """Whether anybody looks at the run now: an outcome may follow from it, or somebody receives it."""
@@ -208,6 +217,7 @@ class Pipeline:
         self.stats[credit.status] += 1
         self._archive.keep_spans(run.id, [span.span_data(run) for span in encoded])
         self._release(run, encoded, attributes, run.released or credit.status)
+        self._metrics.finished(run, credit.status)
 
     def _credit(self, run: RunRecord, encoded: list[EncodedSpan]) -> None:
         trajectory = _trajectory(run, encoded)
@@ -215,26 +225,35 @@ class Pipeline:
         status: CreditStatus | None = None
         note: str | None = None
         try:
-            outcome = to_outcome(self._verdict(finished))
+            outcome = to_outcome(self._verdict(finished, run))
         except EvaluationError as error:
             self._failed("evaluation", error, run.id)
             outcome, note = None, str(error)
-            status = "timeout" if isinstance(error.__cause__, TimeoutError) else "error"
+            status = _why(error)
         credited = self._credited(trajectory.with_outcome(outcome), status=status, note=note)
         attributes = span_attributes(credited) if run.released is None and self._delivery == "span" else {}
         self._release(run, encoded, attributes, run.released or credited.credit.status)
         self._deliver(credited)
+        self._metrics.finished(run, credited.credit.status)
+        self._metrics.credited(credited, run)
         ended_before = self._delivery == "event" or run.released is not None
         if ended_before and credited.credit.status == "credited":
             emit_events(credited)
 
-    def _verdict(self, finished: FinishedRun) -> Verdict:
+    def _verdict(self, finished: FinishedRun, run: RunRecord) -> Verdict:
         with self._lock:
             if finished.id in self._early_scores:
                 return self._early_scores.pop(finished.id)
         if self._evaluate is None or finished.status in ("interrupted", "cancelled", "abandoned"):
             return None
-        return self._evaluations.run(self._evaluate, finished)
+        started, failure = time.perf_counter(), None
+        try:
+            return self._evaluations.run(self._evaluate, finished)
+        except EvaluationError as error:
+            failure = _why(error)
+            raise
+        finally:
+            self._metrics.evaluated(run.root.context, time.perf_counter() - started, failure)
 
     def _credited(
         self, trajectory: Trajectory, *, status: CreditStatus | None = None, note: str | None = None
@@ -303,6 +322,10 @@ class Pipeline:
             said = error.logged
         where = what if run_id is None else f"{what} of run {run_id}"
         logger.warning("credit-hooks: %s failed: %s", where, said, exc_info=None if expected else error)
+
+
+def _why(error: EvaluationError) -> Literal["timeout", "error"]:
+    return "timeout" if isinstance(error.__cause__, TimeoutError) else "error"
 
 
 def _trajectory(run: RunRecord, encoded: Sequence[EncodedSpan]) -> Trajectory:

@@ -105,6 +105,11 @@ CREDIT_REWARDS: Final = "credit.rewards"
 CREDIT_STD_ERR: Final = "credit.std_err"
 CREDIT_AGENT_CREDIT: Final = "credit.agent.credit"
 
+# On metrics only.
+CREDIT_SIGN: Final = "credit.sign"
+CREDIT_REASON: Final = "credit.reason"
+CREDIT_STAGE: Final = "credit.stage"
+
 # LangGraph's own coordinates of a task, as its callbacks state them.
 LANGGRAPH_NODE: Final = "langgraph.node"
 LANGGRAPH_STEP: Final = "langgraph.step"

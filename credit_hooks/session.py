@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
+from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 from pydantic import ValidationError
 
@@ -19,6 +20,7 @@ from credit_hooks.credit import CreditConfig
 from credit_hooks.encode import EncodingLimits
 from credit_hooks.errors import ConfigurationError, StoreError
 from credit_hooks.hold import OpenedSpan, SpanHolder
+from credit_hooks.metrics import Levels, RunMetrics
 from credit_hooks.pipeline import Pipeline
 from credit_hooks.ports import Evaluator, OnCredit, RunExporter, Verdict
 from credit_hooks.record import ActorRecord, RunRecord, RunStatus, StepRecord
@@ -47,6 +49,8 @@ class CaptureOptions(TypedDict, total=False):
     """SQLite file that keeps every run, contents included, readable by its owner only. Default: none."""
     tracer_provider: TracerProvider | None
     """Where spans are shown. Default: the global provider."""
+    meter_provider: MeterProvider | None
+    """Where metrics for operators go. Default: the global provider."""
     exporters: Sequence[RunExporter]
     """Receive every credited run, on a worker thread."""
     on_credit: OnCredit | None
@@ -96,6 +100,8 @@ class CaptureSession:
             max_held_spans=options.get("max_held_spans", 20_000),
             capture_content=_capture_content(options.get("capture_content")),
         )
+        stats: Counter[str] = Counter()
+        self._metrics = RunMetrics(options.get("meter_provider"), framework, stats, self._levels)
         store = _store(options.get("store"))
         exporters = [*([] if store is None else [store]), *options.get("exporters", ())]
         self._pipeline = Pipeline(
@@ -108,6 +114,8 @@ class CaptureSession:
             delivery=self._delivery,
             limits=options.get("limits", EncodingLimits()),
             evaluate_timeout=options.get("evaluate_timeout", 60.0),
+            metrics=self._metrics,
+            stats=stats,
             max_runs=options.get("max_runs", 1_000),
             recall=None if store is None else store.recall,
         )
@@ -161,7 +169,10 @@ class CaptureSession:
         self._worker.flush(30.0)
         with self._lock:
             going_on = run_id in self._active or run_id in self._finishing
-        return self._pipeline.score(run_id, verdict, going_on=going_on)
+        run = self._pipeline.score(run_id, verdict, going_on=going_on)
+        if run is not None:
+            self._worker.submit(lambda: self._metrics.credited(run))
+        return run
 
     @property
     def has_room(self) -> bool:
@@ -246,6 +257,7 @@ class CaptureSession:
     def _finish(self, run: RunRecord) -> None:
         self._pipeline.process(run)
         self._finishing.pop(run.id, None)
+        self._metrics.sync()
 
     def _save_rest(self) -> None:
         """The process ends: keep the runs whose verdict did not come in time, and those still going on, uncredited."""
@@ -256,6 +268,7 @@ class CaptureSession:
             run.close_open_steps("cancelled")
         for run in [*self._finishing.values(), *going_on]:
             self._pipeline.save(run, "shutdown")
+        self._metrics.sync()
         self._holder.force_flush()
 
     def _give_up(self, run: RunRecord, why: Literal["overflow", "timeout"]) -> None:
@@ -271,6 +284,14 @@ class CaptureSession:
             overdue = [run for run in self._active.values() if run.root.start_ns < oldest and run.released is None]
         for run in overdue:
             self._give_up(run, "timeout")
+        self._metrics.sync()
+
+    def _levels(self) -> Levels:
+        return {
+            "spans_held": self._holder.held,
+            "runs_active": len(self._active),
+            "runs_pending": len(self._finishing),
+        }
 
 
 _NUMBERS = (
@@ -306,6 +327,9 @@ def _check(options: CaptureOptions) -> None:
     provider = given.get("tracer_provider")
     if provider is not None and not callable(getattr(provider, "get_tracer", None)):
         raise ConfigurationError(f"tracer_provider is an OpenTelemetry TracerProvider, not {provider!r}")
+    meters = given.get("meter_provider")
+    if meters is not None and not callable(getattr(meters, "get_meter", None)):
+        raise ConfigurationError(f"meter_provider is an OpenTelemetry MeterProvider, not {meters!r}")
 
 
 def _kind_attributes(kind: StepKind, operation: str) -> dict[str, Any]:

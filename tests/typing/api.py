@@ -9,6 +9,7 @@ from typing import Any, assert_type
 from langchain_core.messages import HumanMessage
 from langgraph.graph import MessagesState
 from langgraph.graph.state import CompiledStateGraph
+from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 
 from credit_hooks.credit import CreditConfig, assign_credit
@@ -45,6 +46,7 @@ async def every_option(graph: Graph, provider: TracerProvider) -> None:
         baseline="running",
         store=Path("runs.db"),
         tracer_provider=provider,
+        meter_provider=MeterProvider(),
         exporters=[Collector()],
         on_credit=lambda run: print(run.credit.total),
         capture_content=True,
