@@ -15,7 +15,7 @@ from types import FrameType
 
 from credit_hooks.evaluation import inside_hook
 
-__all__ = ["Worker"]
+__all__ = ["Worker", "exiting"]
 
 logger = logging.getLogger("credit_hooks")
 
@@ -25,6 +25,9 @@ _EXIT_SECONDS = 10.0
 """Longest wait for unfinished work when the interpreter exits or is terminated."""
 
 Job = Callable[[], None]
+
+exiting = threading.Event()
+"""Set when the interpreter exits or is terminated: what waits for better times tries once more, and gives up."""
 
 
 class Worker:
@@ -143,6 +146,7 @@ _watched = False
 
 
 def _flush_all() -> None:
+    exiting.set()
     deadline = time.monotonic() + _EXIT_SECONDS
     for worker in list(_workers):
         worker.flush(max(0.0, deadline - time.monotonic()))
@@ -150,6 +154,8 @@ def _flush_all() -> None:
             worker._last()
         except Exception:
             logger.exception("credit-hooks: saving at exit failed")
+    for worker in list(_workers):  # what the runs saved just now gave to others, such as annotations to send
+        worker.flush(max(0.0, deadline - time.monotonic()))
 
 
 def _watch_exit() -> None:
