@@ -52,15 +52,20 @@ def _read(
     for path in _files(paths):
         try:
             found = list(documents(path))
-            logs = [document for document in found if not is_otlp(document)]
-            if len(logs) < len(found):
-                holders.append(path)
-                spans.extend(span for document in found for span in spans_of(document))
-            trajectories = [run for document in logs for run in dialects.read_log(document, str(path))]
         except TrajectoryError as error:
             report(error)
-        else:
-            yield from trajectories
+            continue
+        logs = [document for document in found if not is_otlp(document)]
+        if len(logs) < len(found):
+            holders.append(path)
+            spans.extend(span for document in found for span in spans_of(document))
+        for document in logs:
+            runs: list[Trajectory] = []
+            try:
+                runs.extend(dialects.read_log(document, str(path)))
+            except TrajectoryError as error:  # what an adapter read before it is kept: a bad entry spoils no other
+                report(error)
+            yield from runs
     if spans or holders:
         try:
             yield from dialects.read_spans(spans, _named(holders))

@@ -10,6 +10,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from autogen_spans import autogen_spans  # noqa: E402
+from chats import trial  # noqa: E402
+from openinference_spans import openinference_spans, trail_document  # noqa: E402
 
 from credit_hooks import registry, semconv
 from credit_hooks.native import NativeAdapter
@@ -30,7 +32,14 @@ WHOWHEN = {
         {"role": "Orchestrator (-> Expert)", "content": "Sure?"},
     ],
 }
-SAMPLES = {"autogen": autogen_spans(), "credit_hooks": sample_spans(), "whowhen": WHOWHEN}
+SAMPLES = {
+    "autogen": autogen_spans(),
+    "credit_hooks": sample_spans(),
+    "openai_messages": [trial(0), trial(1, reward=0.0)],
+    "openinference": openinference_spans(),
+    "trail": trail_document(errors=[{"category": "A", "location": f"{4:016x}"}], scores=[]),
+    "whowhen": WHOWHEN,
+}
 
 
 def cases(port, laws):
