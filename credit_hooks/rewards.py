@@ -67,6 +67,13 @@ class FirstError(FrozenModel):
     candidates: tuple[tuple[str, float], ...] = ()
     """(message id, probability), most probable first, top ten."""
 
+    posterior: tuple[float, ...] = ()
+    """P(first error = m) for every message, by source index; sums to 1. Empty: not kept."""
+    confidence: float | None = Field(default=None, ge=0.0, le=1.0)
+    """1 - entropy of the posterior / log of the number of candidates: 1 if it is sure, 0 if all are equal. None: not
+    known. Runs of low confidence are worth a look: `credit-hooks review`."""
+    evidence: tuple[str, ...] = ()
+    """What the posterior rests on, of `rules`, `localiser`, `step_scores`, `replay`. Empty: not stated."""
 
 class Credit(FrozenModel):
     """Who gets the reward and who the blame. Sums exactly: every level adds up to `total` within 1e-9."""

@@ -212,6 +212,8 @@ class Label(FrozenModel):
     """The annotator's words. None: none."""
     annotator: str | None = None
     """Who labelled. None: unknown."""
+    timestamp: int | None = None
+    """When, nanoseconds since the epoch. None: unknown."""
     source: str | None = None
     """Data set or file. None: unknown."""
     root_cause: bool | None = None

@@ -14,6 +14,7 @@ from credit_hooks.credit.estimate import (
     estimation,
 )
 from credit_hooks.credit.exact import banzhaf, leave_one_out, shapley, shapley_batch
+from credit_hooks.credit.failures import fit_localiser, locate_by_replay
 from credit_hooks.credit.game import ValueFunction, tabulate
 from credit_hooks.credit.owen import owen, quotient
 from credit_hooks.credit.path import PathGame, path_owen, path_shapley, path_value, reachability_table
@@ -35,7 +36,9 @@ __all__ = [
     "banzhaf",
     "estimate",
     "estimation",
+    "fit_localiser",
     "leave_one_out",
+    "locate_by_replay",
     "owen",
     "path_owen",
     "path_shapley",

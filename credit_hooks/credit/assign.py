@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from credit_hooks.credit.config import DEFAULT_BASELINE, CreditConfig
 from credit_hooks.credit.evidence import Evidence
+from credit_hooks.credit.failures import failure_case, first_error
 from credit_hooks.credit.project import project
 from credit_hooks.credit.provenance import Provenance
+from credit_hooks.credit.score_shares import step_score_shares
 from credit_hooks.credit.shares import (
     Problem,
     Shares,
@@ -20,8 +22,8 @@ from credit_hooks.credit.shares import (
 )
 from credit_hooks.credit.temporal import turn_matrix, turns_of
 from credit_hooks.credit.transcript import Transcript
-from credit_hooks.failure.localise import FailureCase, localise, posterior
-from credit_hooks.rewards import Credit, FirstError, Reward, TurnCredit
+from credit_hooks.failure.localise import FailureCase, posterior
+from credit_hooks.rewards import Credit, Reward, TurnCredit
 from credit_hooks.trajectory import Outcome, Trajectory
 
 __all__ = ["assign_credit"]
@@ -55,12 +57,13 @@ def assign_credit(trajectory: Trajectory, config: CreditConfig = _DEFAULT) -> Cr
     transcript = Transcript.of(trajectory)
     provenance = Provenance.of(transcript, config.relation)
     evidence = Evidence(transcript, provenance, config)
-    problem = Problem(transcript, provenance, evidence, config, failed=total < 0)
+    problem = Problem(transcript, provenance, evidence, config, failed=total < 0, total=total, baseline=baseline)
     shares = _shares(problem)
     rewards = np.zeros(len(transcript.messages))
     if total:
         rewards[provenance.players] = project(total * shares.share[provenance.players])
-    case = _failure_case(problem) if total < 0 or trajectory.outcome.success is False else None
+    failed = total < 0 or trajectory.outcome.success is False
+    case, scoring_notes = failure_case(evidence) if failed else (None, ())
     return Credit(
         trajectory_id=trajectory.id,
         outcome=trajectory.outcome.score,
@@ -70,11 +73,13 @@ def assign_credit(trajectory: Trajectory, config: CreditConfig = _DEFAULT) -> Cr
         agents=_agents(transcript, rewards),
         messages=_rewards(transcript, rewards),
         turns=_turns(problem, rewards, case, total),
-        first_error=None if case is None else _first_error(transcript, case),
+        first_error=None if case is None else first_error(transcript, case),
         evidence=shares.evidence,
         conviction=shares.conviction,
         low_evidence=shares.low_evidence or (shares.evidence is not None and shares.evidence < config.low_evidence),
-        notes=(*notes, *provenance.notes, *_duplicates(transcript), *shares.notes),
+        notes=tuple(
+            dict.fromkeys((*notes, *provenance.notes, *_duplicates(transcript), *shares.notes, *scoring_notes))
+        ),
     )
 
 
@@ -102,6 +107,14 @@ def _baseline(outcome: Outcome, config: CreditConfig) -> tuple[float, tuple[str,
 
 def _shares(problem: Problem) -> Shares:
     method = problem.config.method
+    if method == "step_scores":
+        scored = step_score_shares(problem)
+        if scored is not None:
+            return scored
+        method = "auto"
+    if method == "replay":
+        found = _shares(replace(problem, config=problem.config.model_copy(update={"method": "auto"})))
+        return replace(found, notes=("not replayed: assign_credit repeats nothing, capture with replay= does", *found.notes))
     if method in ("auto", "reader_vote") and not any(map(problem.transcript.has_voice, problem.evidence.players)):
         found = path_mass_shares(problem)
         note = "no message that can have contributed states anything in words: provenance alone decides"
@@ -131,32 +144,6 @@ def _duplicates(transcript: Transcript) -> tuple[str, ...]:
     count = len(transcript.messages) - len(transcript.at)
     return (f"{count} message(s) repeat the id of an earlier one: nothing can refer to them, they get 0.0",) * bool(
         count
-    )
-
-
-def _failure_case(problem: Problem) -> FailureCase | None:
-    """What is known of the failure. None: nothing is said in words and no hard error shows."""
-    evidence = problem.evidence
-    if not evidence.symptoms and not any(map(problem.transcript.has_voice, evidence.players)):
-        return None
-    return FailureCase(evidence.blame, problem.transcript.author, evidence.symptoms, evidence.results)
-
-
-def _first_error(transcript: Transcript, case: FailureCase) -> FirstError:
-    found = localise(case)
-    message = transcript.messages[found.position]
-    reason = None
-    if found.symptom is not None:
-        shown = transcript.messages[found.symptom]
-        reason = f"{found.rule} shows in message {shown.index}, which this message caused"
-    return FirstError(
-        message_id=message.id,
-        actor_id=message.actor_id,
-        index=message.index,
-        probability=found.probability,
-        rule=found.rule,
-        reason=reason,
-        candidates=tuple((transcript.messages[m].id, probability) for m, probability in found.candidates),
     )
 
 

@@ -6,11 +6,14 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
+from credit_hooks.failure.bisection import ProbeNoise
+from credit_hooks.failure.localiser import Localiser
+from credit_hooks.failure.step_scoring import StepScoring
 from credit_hooks.language import ENGLISH, Language
 
 __all__ = ["DEFAULT_BASELINE", "Baseline", "CreditConfig", "Level", "Method", "Potential", "Relation"]
 
-Method: TypeAlias = Literal["auto", "reader_vote", "provenance", "reachability"]
+Method: TypeAlias = Literal["auto", "reader_vote", "provenance", "reachability", "replay", "step_scores"]
 Level: TypeAlias = Literal["owen", "shapley"]
 Relation: TypeAlias = Literal["consumed", "visible", "scheduled"]
 Potential: TypeAlias = Literal["rewards", "expected_step"]
@@ -28,7 +31,10 @@ class CreditConfig(BaseModel):
     method: Method = "auto"
     """The value function. `auto`: `reader_vote` where messages say something, else `provenance`. `reader_vote`: what
     the messages say decides sign and size among those that provenance admits. `provenance`: path mass in the provenance
-    graph, never negative. `reachability`: agents by whether the answer is still reached without them."""
+    graph, never negative. `reachability`: agents by whether the answer is still reached without them. `step_scores`:
+    the growth of the run's step scores, errors negative and repairs positive; as `auto` where the run has none.
+    `replay`: the outcomes of the run repeated without some of its messages. It needs `replay=` of the callback or of
+    `instrument`; `assign_credit` itself repeats nothing, and does as `auto`."""
     level: Level = "owen"
     """`owen`: orders keep the messages of an agent together, so they sum to the agent's Shapley value. `shapley`:
     every message is a player of its own."""
@@ -50,3 +56,11 @@ class CreditConfig(BaseModel):
     """Runs with more messages are not credited (status `overflow`)."""
     max_characters: int = Field(default=12_000, ge=2)
     """Longer messages are read at both ends only, half from each."""
+    localiser: Localiser | None = None
+    """Names the first error of a failed run, as fitted on the team's own labelled failures
+    (:func:`credit_hooks.credit.fit_localiser`, `credit-hooks localise fit`). None: evidence rules do."""
+    probe_noise: ProbeNoise = ProbeNoise()
+    """How far replays that the run is labelled with can be trusted in naming the first error."""
+    step_scoring: InstanceOf[StepScoring] | None = Field(default=None, exclude=True)
+    """Scores the steps of failed runs after they have ended, with a process reward model or a judge. Used by the
+    callbacks and `instrument`; `assign_credit` itself asks nobody and reads the scores that a run carries as labels."""

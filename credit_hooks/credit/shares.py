@@ -37,6 +37,10 @@ class Problem:
     config: CreditConfig
     failed: bool
     """Whether the total is negative."""
+    total: float = 0.0
+    """R - b."""
+    baseline: float = 0.5
+    """b."""
 
 
 @dataclass(frozen=True)
