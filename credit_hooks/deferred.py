@@ -7,11 +7,9 @@ attributes are known, save those who set something on the current span or start 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
-from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanContext, set_span_in_context
+from opentelemetry.trace import Span, SpanContext
 
 __all__ = ["DeferredSpan"]
 
@@ -23,36 +21,19 @@ class DeferredSpan(Span):
     """Stands in for the span of a step that is going on.
 
     Args:
-        parent: Context of the span it is a child of.
         trace: A span context of the same trace, for its flags and state.
         span_id: The id that the real span will have.
     """
 
-    __slots__ = ("_calls", "_context", "_parent", "_span_context", "_trace", "span_id")
+    __slots__ = ("_calls", "_span_context")
 
-    def __init__(self, parent: Callable[[], Context | None], trace: SpanContext, span_id: int) -> None:
-        self._parent = parent
-        self._trace = trace
-        self._context: Context | None = None
-        self._span_context: SpanContext | None = None
+    def __init__(self, trace: SpanContext, span_id: int) -> None:
+        self._span_context = SpanContext(trace.trace_id, span_id, False, trace.trace_flags, trace.trace_state)
         self._calls: list[tuple[str, tuple[Any, ...]]] | None = []
-        self.span_id = span_id
-
-    @property
-    def parent(self) -> Context | None:
-        """The context that the real span is started in."""
-        return self._parent()
-
-    @property
-    def context(self) -> Context:
-        """The context of whatever runs inside; made when somebody asks."""
-        if self._context is None:
-            self._context = set_span_in_context(self, self._parent())
-        return self._context
 
     def replay(self, span: Span) -> None:
         """Do on the real span what others did on this one; from now on they set nothing any more."""
-        calls, self._calls, self._context = self._calls or [], None, None
+        calls, self._calls = self._calls or [], None
         for name, args in calls:
             getattr(span, name)(*args)
 
@@ -60,9 +41,6 @@ class DeferredSpan(Span):
 
     def get_span_context(self) -> SpanContext:
         """Its ids, and the trace's flags."""
-        if self._span_context is None:
-            trace = self._trace
-            self._span_context = SpanContext(trace.trace_id, self.span_id, False, trace.trace_flags, trace.trace_state)
         return self._span_context
 
     def is_recording(self) -> bool:

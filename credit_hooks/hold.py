@@ -32,7 +32,7 @@ from opentelemetry.trace import (
 
 from credit_hooks import __version__
 from credit_hooks.deferred import DeferredSpan
-from credit_hooks.record import RunRecord, StepRecord
+from credit_hooks.record import Opened, RunRecord, StepRecord
 
 __all__ = ["OpenedSpan", "PrivateIdGenerator", "SpanHolder"]
 
@@ -72,6 +72,10 @@ class PrivateIdGenerator(IdGenerator):
         """128 random bits, not zero."""
         return self._random.getrandbits(128) or 1 if self._inner is None else self._inner.generate_trace_id()
 
+    def span_id(self) -> str:
+        """A random span id as 16 hex digits, for a span that is not started now."""
+        return f"{self._random.getrandbits(64) or 1:016x}"
+
     def is_trace_id_random(self) -> bool:
         """Ours are (W3C trace context, level 2)."""
         return self._inner is None or bool(getattr(self._inner, "is_trace_id_random", bool)())
@@ -81,20 +85,46 @@ _IDS = PrivateIdGenerator()
 
 
 class OpenedSpan:
-    """The span of a step: started, deferred, or only ids where nobody is listening."""
+    """The span of a step: started, to be made after the run, or only ids where nobody is listening.
 
-    __slots__ = ("_context", "span", "span_id", "trace_id")
+    Args:
+        span_id: 16 lower-case hex digits.
+        trace_id: 32 lower-case hex digits.
+        trace: The span context of the run's root, if spans are to be made after the run.
+        span: The span, if it has started.
+        context: The context of whatever runs inside, if it is known.
+        above: The span it is a child of.
+    """
 
-    def __init__(self, span: Span | None, span_id: str, trace_id: str, context: Context | None) -> None:
-        self.span = span
+    __slots__ = ("above", "held", "known_context", "span", "span_id", "trace", "trace_id")
+
+    def __init__(
+        self,
+        span_id: str,
+        trace_id: str,
+        *,
+        trace: SpanContext | None = None,
+        span: Span | None = None,
+        context: Context | None = None,
+        above: OpenedSpan | None = None,
+        held: bool = False,
+    ) -> None:
         self.span_id = span_id
         self.trace_id = trace_id
-        self._context = context
+        self.trace = trace
+        self.span = span
+        self.known_context = context
+        self.above = above
+        self.held = held
 
     @property
     def context(self) -> Context | None:
         """The context of whatever runs inside. None: nobody is listening."""
-        return self.span.context if isinstance(self.span, DeferredSpan) else self._context
+        if self.known_context is None and self.above is not None and self.trace is not None:
+            if self.span is None:
+                self.span = DeferredSpan(self.trace, int(self.span_id, 16))
+            self.known_context = set_span_in_context(self.span, self.above.context)
+        return self.known_context
 
 
 class SpanHolder:
@@ -138,17 +168,14 @@ class SpanHolder:
 
     def open(self, name: str, attributes: Mapping[str, Any], start_ns: int, parent: OpenedSpan) -> OpenedSpan:
         """The span of a step, as a child of its parent's."""
-        above = parent.span
-        if above is None:  # nobody is listening, or the run is not sampled
-            return OpenedSpan(None, f"{_IDS.generate_span_id():016x}", parent.trace_id, parent.context)
-        if self._ids is None:
-            tracer = self._current_tracer()
-            return self._start(tracer, name, attributes, start_ns, parent.context, []) if tracer else _unlistened()
-        span_id = _IDS.generate_span_id()
-        span = DeferredSpan(lambda: parent.context, above.get_span_context(), span_id)
-        with self._lock:
-            self._held += 1
-        return OpenedSpan(span, f"{span_id:016x}", parent.trace_id, None)
+        if parent.trace is not None:
+            with self._lock:
+                self._held += 1
+            return OpenedSpan(_IDS.span_id(), parent.trace_id, trace=parent.trace, above=parent, held=True)
+        if parent.span is None:  # nobody is listening, or the run is not sampled
+            return OpenedSpan(_IDS.span_id(), parent.trace_id, context=parent.known_context)
+        tracer = self._current_tracer()
+        return self._start(tracer, name, attributes, start_ns, parent.context, []) if tracer else _unlistened()
 
     def _start(
         self,
@@ -167,39 +194,52 @@ class SpanHolder:
         if recording:
             with self._lock:
                 self._held += 1
-        context = set_span_in_context(span, parent)
-        return OpenedSpan(span if recording else None, f"{ids.span_id:016x}", f"{ids.trace_id:032x}", context)
+        return OpenedSpan(
+            f"{ids.span_id:016x}",
+            f"{ids.trace_id:032x}",
+            trace=ids if recording and self._ids is not None else None,
+            span=span if recording else None,
+            context=set_span_in_context(span, parent),
+            held=recording,
+        )
 
     def complete(self, step: StepRecord, attributes: Mapping[str, Any], content: Mapping[str, Any]) -> None:
         """Give a step's span its attributes; make it first, if it was deferred."""
-        span = step.span
+        opened = step.opened
+        if opened is None or not opened.held:
+            return
         # Credit last: where a limit evicts attributes, the SDK evicts the oldest.
         shown = {**content, **attributes} if self.shows_content else attributes
-        if isinstance(span, DeferredSpan):
-            step.span = self._made(step, span, shown)
-        elif span is not None:
-            span.set_attributes(shown)
+        if opened.above is not None:
+            self._make(step, opened, shown)
+        elif opened.span is not None:
+            opened.span.set_attributes(shown)
 
     def end(self, step: StepRecord) -> None:
         """End a step's span as of its recorded end; later calls do nothing."""
-        span, step.span = step.span, None
-        if span is None:
+        opened = step.opened
+        if opened is None or not opened.held:
             return
+        opened.held = False
         with self._lock:
             self._held -= 1
+        span = opened.span
+        if span is None:
+            return
         if step.status == "error":
             message = step.error_message if self.shows_content and step.error_message else step.error
             span.set_status(Status(StatusCode.ERROR, message))
         span.end(end_time=step.end_ns)
 
-    def _made(self, step: StepRecord, deferred: DeferredSpan, attributes: Mapping[str, Any]) -> Span:
+    def _make(self, step: StepRecord, opened: Opened, attributes: Mapping[str, Any]) -> None:
         tracer = self._current_tracer()
-        if tracer is None or self._ids is None:
-            return deferred
-        self._ids.choose(deferred.span_id)
-        span = tracer.start_span(step.name, context=deferred.parent, attributes=attributes, start_time=step.start_ns)
-        deferred.replay(span)
-        return span
+        if tracer is None or self._ids is None or opened.above is None:
+            return
+        self._ids.choose(int(opened.span_id, 16))
+        deferred, above = opened.span, opened.above.context
+        opened.span = tracer.start_span(step.name, context=above, attributes=attributes, start_time=step.start_ns)
+        if isinstance(deferred, DeferredSpan):
+            deferred.replay(opened.span)
 
     def force_flush(self) -> None:
         """Let processors export everything, before the process ends."""
@@ -240,7 +280,7 @@ def _unlistened() -> OpenedSpan:
     """Ids for a span that nobody sees; it has no context of its own, so foreign spans nest as without us."""
     current = trace.get_current_span().get_span_context()
     trace_id = current.trace_id if current.is_valid else _IDS.generate_trace_id()
-    return OpenedSpan(None, f"{_IDS.generate_span_id():016x}", f"{trace_id:032x}", None)
+    return OpenedSpan(_IDS.span_id(), f"{trace_id:032x}")
 
 
 def _link(trace_id: str, span_id: str) -> Link:

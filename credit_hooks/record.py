@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -18,18 +18,31 @@ from opentelemetry.trace import Span
 
 from credit_hooks.trajectory import ActorKind, StepKind
 
-__all__ = ["ActorRecord", "MessageRecord", "RunRecord", "RunStatus", "Snapshot", "StepRecord", "StepStatus"]
+__all__ = ["ActorRecord", "MessageRecord", "Opened", "RunRecord", "RunStatus", "Snapshot", "StepRecord", "StepStatus"]
 
 StepStatus: TypeAlias = Literal["ok", "error", "cancelled", "interrupted", "abandoned", "handoff", "unknown"]
 RunStatus: TypeAlias = Literal["ok", "error", "cancelled", "interrupted", "abandoned", "unknown"]
 
 
 class Opened(Protocol):
-    """A span that was opened for a step."""
+    """The span of a step, seen from here."""
+
+    held: bool
+    """Whether it has not ended yet."""
+    span: Span | None
+    """The span itself. None: it is made after the run, or nobody is listening."""
+
+    @property
+    def above(self) -> Opened | None:
+        """What it is a child of, if it is made after the run."""
 
     @property
     def context(self) -> Context | None:
         """Context with that span."""
+
+    @property
+    def span_id(self) -> str:
+        """16 lower-case hex digits."""
 
 
 @dataclass(slots=True)
@@ -92,10 +105,8 @@ class StepRecord:
     start_ns: int
     attributes: dict[str, Any]
     """Attributes known at the start."""
-    span: Span | None = None
-    """The OpenTelemetry span that shows it, not yet ended. None: nobody is listening, or it was released."""
     opened: Opened | None = None
-    """Where that span's context comes from, for spans inside. None: nobody is listening."""
+    """The OpenTelemetry span that shows it. None: there is none."""
     outer: Context | None = None
     """The context that the user had attached when it started: as long as it is current, `context` stands in for it."""
     end_ns: int | None = None
@@ -116,6 +127,8 @@ class StepRecord:
     """Content attributes of its own, such as a tool's arguments."""
     prompt: Sequence[MessageRecord | Snapshot] = ()
     """What a model was shown, newest last: known messages, and snapshots of what was made for the prompt alone."""
+    shown_reads: bool = False
+    """Whether a model was shown, after `prompt`, exactly what the step has read."""
 
     @property
     def context(self) -> Context | None:
@@ -126,6 +139,17 @@ class StepRecord:
     def ended(self) -> bool:
         """Whether it has ended."""
         return self.end_ns is not None
+
+    def newest_reads(self) -> Iterator[MessageRecord]:
+        """What it has read, newest first, resolved through its bases as far as somebody asks."""
+        dropped: set[MessageRecord] = set()
+        link: StepRecord | None = self
+        while link is not None:
+            for message in reversed(link.reads_new):
+                if message not in dropped:
+                    yield message
+            dropped.update(link.reads_dropped)
+            link = link.reads_base
 
     def end(self, status: StepStatus, error: BaseException | None = None, *, at: int | None = None) -> None:
         """Note the end; the first one counts."""

@@ -31,7 +31,16 @@ from credit_hooks.worker import Worker
 
 __all__ = ["CaptureOptions", "CaptureSession"]
 
-_OPENINFERENCE_KIND = {"workflow": "CHAIN", "agent": "AGENT", "chat": "LLM", "tool": "TOOL", "unknown": "CHAIN"}
+_START: Mapping[str, Mapping[str, Any]] = {
+    kind: {sc.GEN_AI_OPERATION_NAME: operation, sc.OPENINFERENCE_SPAN_KIND: shown}
+    for kind, operation, shown in (
+        ("workflow", sc.OPERATION_WORKFLOW, "CHAIN"),
+        ("agent", sc.OPERATION_AGENT, "AGENT"),
+        ("chat", sc.OPERATION_CHAT, "LLM"),
+        ("tool", sc.OPERATION_TOOL, "TOOL"),
+    )
+}
+"""What the span of every step of a kind says from its start."""
 _CONTENT_SWITCH = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 
@@ -197,14 +206,14 @@ class CaptureSession:
         start = time.time_ns()
         title = f"{sc.OPERATION_WORKFLOW} {name}"
         own = {
-            **_kind_attributes("workflow", sc.OPERATION_WORKFLOW),
+            **_START["workflow"],
             sc.GEN_AI_WORKFLOW_NAME: name,
             sc.CREDIT_RUN_ID: run_id,
             sc.CREDIT_FRAMEWORK: self._framework,
             **attributes,
         }
         opened = self._holder.open_root(title, own, start, links)
-        root = _step("workflow", title, opened, None, None, start, own)
+        root = StepRecord("workflow", title, opened.span_id, None, None, start, own, opened)
         run = RunRecord(run_id=run_id, name=name, framework=self._framework, trace_id=opened.trace_id, root=root)
         run.links = links
         with self._lock:
@@ -228,9 +237,9 @@ class CaptureSession:
             return None
         start = time.time_ns()
         title = f"{operation} {target}" if target else operation
-        own = {**_kind_attributes(kind, operation), **attributes}
+        own = {**_START[kind], **attributes}
         opened = self._holder.open(title, own, start, cast(OpenedSpan, parent.opened))
-        step = _step(kind, title, opened, parent, actor, start, own)
+        step = StepRecord(kind, title, opened.span_id, parent, actor, start, own, opened)
         run.add_step(step)
         if self._holder.full and run.released is None:
             self._give_up(run, "overflow")
@@ -330,22 +339,6 @@ def _check(options: CaptureOptions) -> None:
     meters = given.get("meter_provider")
     if meters is not None and not callable(getattr(meters, "get_meter", None)):
         raise ConfigurationError(f"meter_provider is an OpenTelemetry MeterProvider, not {meters!r}")
-
-
-def _kind_attributes(kind: StepKind, operation: str) -> dict[str, Any]:
-    return {sc.GEN_AI_OPERATION_NAME: operation, sc.OPENINFERENCE_SPAN_KIND: _OPENINFERENCE_KIND[kind]}
-
-
-def _step(
-    kind: StepKind,
-    title: str,
-    opened: OpenedSpan,
-    parent: StepRecord | None,
-    actor: ActorRecord | None,
-    start: int,
-    attributes: dict[str, Any],
-) -> StepRecord:
-    return StepRecord(kind, title, opened.span_id, parent, actor, start, attributes, span=opened.span, opened=opened)
 
 
 def _capture_content(option: bool | None) -> bool:

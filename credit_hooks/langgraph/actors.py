@@ -86,6 +86,9 @@ class Authors:
 
     def _agent(self, path: tuple[str, ...], name: str) -> ActorRecord:
         actor_id = "/".join(path)
+        known = self._run.actors.get(actor_id)
+        if known is not None:
+            return known
         parent = "/".join(path[:-1]) if len(path) > 1 else None
         return self._run.actor(actor_id, name, "agent", parent)
 

@@ -89,7 +89,7 @@ class ChainEvents:
         record.root.outer = nesting.current()
         waiting = frozenset[str]() if resumed is None else resumed.waiting
         run = GraphRun(record, Authors(record), self._threads.messages(thread), self._threads.writes(thread), waiting)
-        task = Task(run, run_id, record.root, ns="", superstep=-1, is_call=False)
+        task = Task(run, run_id, record.root, ns="", path=(), superstep=-1, is_call=False)
         with record.lock:
             run.start(inputs)
         self._open.enter(run_id, task)
@@ -105,7 +105,7 @@ class ChainEvents:
         metadata: Mapping[str, Any],
     ) -> None:
         run = parent.run
-        path = tuple(part.partition(":")[0] for part in ns.split("|"))
+        path = _path(ns)
         actor = run.authors.of_task(ns, path, metadata)
         node = str(metadata.get("langgraph_node") or name or path[-1])
         superstep = metadata.get("langgraph_step")
@@ -134,6 +134,7 @@ class ChainEvents:
             run_id,
             step,
             ns=ns,
+            path=path,
             superstep=superstep if isinstance(superstep, int) else 0,
             is_call=path_of_task[-1:] == (True,),
         )
@@ -221,3 +222,10 @@ class ChainEvents:
         task = self._open.tasks.get(event.run_id)
         if task is not None:
             task.run.interrupted = True
+
+
+def _path(ns: str) -> tuple[str, ...]:
+    """The names of the nodes that a checkpoint namespace leads through, outermost first."""
+    if "|" not in ns:
+        return (ns.partition(":")[0],)
+    return tuple(part.partition(":")[0] for part in ns.split("|"))

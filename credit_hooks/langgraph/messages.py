@@ -14,6 +14,7 @@ from credit_hooks.langgraph.plain import as_json
 from credit_hooks.record import Snapshot
 
 __all__ = [
+    "are_messages",
     "is_message_like",
     "message_digest",
     "message_id",
@@ -46,7 +47,9 @@ def is_message(value: Any) -> bool:
 
 def message_id(source: Any) -> str | None:
     """The id of a message object as it is now. None: it has none yet, or is no object with ids."""
-    found = source.id if is_message(source) else source.get("id") if isinstance(source, dict) else None
+    if isinstance(source, BaseMessage):
+        return source.id or None
+    found = source.get("id") if isinstance(source, dict) else None
     return found if isinstance(found, str) and found else None
 
 
@@ -69,9 +72,20 @@ def is_message_like(value: Any) -> bool:
     return False
 
 
+def are_messages(values: list[Any]) -> bool:
+    """Whether all of these are messages, objects or not."""
+    for value in values:  # noqa: SIM110 - a generator costs more than the test itself
+        if not (isinstance(value, BaseMessage) or is_message_like(value)):
+            return False
+    return True
+
+
 def message_role(message: Any) -> str:
     """Normalised role of a message object, dict, (role, content) pair or string."""
-    if is_message(message):
+    if isinstance(message, BaseMessage):
+        known = _ROLES.get(message.type)
+        if known is not None:
+            return known
         raw = getattr(message, "role", None) if message.type == "chat" else message.type
     elif isinstance(message, dict):
         raw = message.get("role", message.get("type"))

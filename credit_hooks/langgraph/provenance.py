@@ -23,8 +23,7 @@ from credit_hooks.langgraph.data import DataFlow, Records
 from credit_hooks.langgraph.earlier import EarlierState
 from credit_hooks.langgraph.generation import Generations
 from credit_hooks.langgraph.messages import (
-    is_message,
-    is_message_like,
+    are_messages,
     message_digest,
     message_id,
     message_role,
@@ -33,7 +32,7 @@ from credit_hooks.langgraph.messages import (
     tool_call_ids,
 )
 from credit_hooks.langgraph.task import Task, enclosing_scopes
-from credit_hooks.langgraph.values import channels, data_snapshot, sends
+from credit_hooks.langgraph.values import Channels, channels, data_snapshot, sends
 from credit_hooks.record import MessageRecord, RunRecord, StepRecord
 
 if TYPE_CHECKING:
@@ -46,6 +45,8 @@ _UNBOUND_WINDOW = 256
 
 _FRESH_WINDOW = 16
 """How far back a message is looked for that was given its id after it was written."""
+
+_NOTHING = Channels([], [])
 
 _SHOWN = 128
 """Newest messages of a prompt that are kept for its chat span; all of them are in its read set."""
@@ -91,7 +92,7 @@ class GraphRun:
         rest = value
         if type(value) is dict:
             base, new, rest, step.reads_count = self._read_history(task, value)
-        split = channels(rest, self._message_channels)
+        split = channels(rest, self._message_channels) if rest else _NOTHING
         for channel, messages in split.messages:
             known = [self.known(message, channel) for message in messages]
             if base is None and not new and isinstance(value, dict) and isinstance(value.get(channel), list):
@@ -128,12 +129,13 @@ class GraphRun:
                 if before is None or messages[: len(before[0])] != before[0]:
                     continue
                 tail = messages[len(before[0]) :]
-                if not all(is_message(message) or is_message_like(message) for message in tail):
+                if not are_messages(tail):
                     break
                 new = [self.known(message, channel) for message in tail]
-                self._histories[task.scope, channel] = (list(messages), task)
-                task.seen = (channel, self._histories[task.scope, channel][0])
-                rest = {key: item for key, item in state.items() if key != channel}
+                history = list(messages)
+                self._histories[task.scope, channel] = (history, task)
+                task.seen = (channel, history)
+                rest = {key: item for key, item in state.items() if key != channel} if len(state) > 1 else None
                 return before[1], new, rest, len(messages)
         return None, [], state, 0
 
@@ -146,9 +148,11 @@ class GraphRun:
             step.reads_new = tuple(dict.fromkeys([*extras, *new]))
             return
         step.reads_base = base.step
+        if not extras and not base.extras:
+            step.reads_new = tuple(new)
+            return
         step.reads_dropped = tuple(record for record in base.extras if record not in extras)
-        added = [record for record in extras if record not in base.extras]
-        step.reads_new = (*added, *new) if added else tuple(new)
+        step.reads_new = (*(record for record in extras if record not in base.extras), *new)
 
     def known(self, message: Any, channel: str | None = None) -> MessageRecord:
         """The record of a message that is read; one from before the run if nobody wrote it."""
@@ -220,7 +224,7 @@ class GraphRun:
             for message in messages:
                 self._write_message(task, channel, message)
         update = value.update if isinstance(value, Command) else None
-        if id(update) not in self._handed_off:
+        if split.data and id(update) not in self._handed_off:
             self._write_data(task, scope, split.data, value)
         if update is not None and scope != task.scope:
             self.data.keep(update)
@@ -230,12 +234,12 @@ class GraphRun:
             self._read_from_inside(task)
         authors = {message.author for message in task.step.writes if message.author.kind == "agent"}
         if len(authors) == 1:
-            task.step.actor = authors.pop()
+            (task.step.actor,) = authors
 
     def _read_from_inside(self, task: Task) -> None:
         """What a task writes itself, it wrote having seen the results of the tasks and graphs it ran."""
         inside = self.record.agents_inside(task.step)
-        results = dict.fromkeys(message for step in inside for message in step.writes)
+        results = dict.fromkeys(message for step in inside for message in step.writes) if inside else None
         if not results:
             return
         step = task.step
@@ -370,22 +374,23 @@ class GraphRun:
         # As in `_read_history`: almost every prompt is the history the task was given, and costs one comparison.
         if visible and not task.extras and prompt[instructions:] == visible:
             step.reads_base = task.step
+            step.shown_reads = True
+            shown = prompt[:instructions]
         else:
-            body = [message for message in prompt if message_role(message) != "system"]
-            known = [self._find(message) for message in body]
-            consumed = dict.fromkeys(record for record in known if record is not None)
-            if len(consumed) == len(body):
-                step.reads_new = tuple(consumed)
-            else:
-                step.reads_base = None if task.step is self.record.root else task.step
-                before = self.record.resolved_reads(task.step)
-                step.reads_new = tuple(record for record in consumed if record not in before)
-        shown = (
-            prompt
-            if len(prompt) <= _SHOWN
-            else [*prompt[:instructions], *prompt[max(instructions, len(prompt) - _SHOWN) :]]
-        )
+            self._read_prompt(task, step, prompt)
+            shown = [*prompt[:instructions], *prompt[max(instructions, len(prompt) - _SHOWN) :]]
         step.prompt = tuple(self.record.by_object.get(id(message)) or snapshot(message) for message in shown)
+
+    def _read_prompt(self, task: Task, step: StepRecord, prompt: Sequence[Any]) -> None:
+        body = [message for message in prompt if message_role(message) != "system"]
+        known = [self._find(message) for message in body]
+        consumed = dict.fromkeys(record for record in known if record is not None)
+        if len(consumed) == len(body):
+            step.reads_new = tuple(consumed)
+        else:
+            step.reads_base = None if task.step is self.record.root else task.step
+            before = self.record.resolved_reads(task.step)
+            step.reads_new = tuple(record for record in consumed if record not in before)
 
     def tool_ended(self, task: Task, step: StepRecord, output: Any) -> None:
         """Note what a tool returned; agents that it ran were read for it."""
@@ -424,7 +429,10 @@ class GraphRun:
 
 def _leading_instructions(prompt: Sequence[Any]) -> int:
     """How many system messages a prompt starts with."""
-    return next((i for i, message in enumerate(prompt) if message_role(message) != "system"), len(prompt))
+    for index, message in enumerate(prompt):
+        if message_role(message) != "system":
+            return index
+    return len(prompt)
 
 
 def _empty(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from credit_hooks.record import MessageRecord, StepRecord
@@ -31,13 +32,23 @@ class Task:
         "superstep",
     )
 
-    def __init__(self, run: GraphRun, run_id: Any, step: StepRecord, *, ns: str, superstep: int, is_call: bool) -> None:
+    def __init__(
+        self,
+        run: GraphRun,
+        run_id: Any,
+        step: StepRecord,
+        *,
+        ns: str,
+        path: tuple[str, ...],
+        superstep: int,
+        is_call: bool,
+    ) -> None:
         self.run = run
         self.run_id = run_id
         self.step = step
         self.ns = ns
         self.scope = ns.rpartition("|")[0]
-        self.path: tuple[str, ...] = tuple(part.partition(":")[0] for part in ns.split("|")) if ns else ()
+        self.path = path
         self.superstep = superstep
         self.is_call = is_call
         self.extras: dict[MessageRecord, None] = {}
@@ -52,8 +63,13 @@ class Task:
         """Final channel values of graphs that ran inside it, and who wrote them."""
 
 
-def enclosing_scopes(scope: str) -> list[str]:
+_OUTERMOST: tuple[str, ...] = ("",)
+
+
+def enclosing_scopes(scope: str) -> Sequence[str]:
     """The graph that a checkpoint namespace belongs to, then those around it."""
+    if not scope:
+        return _OUTERMOST
     found = [scope]
     while scope:
         scope = scope.rpartition("|")[0]

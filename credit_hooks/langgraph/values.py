@@ -6,11 +6,12 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from langchain_core.messages import BaseMessage
 from langgraph.func import entrypoint
 from langgraph.types import Command, Send
 from pydantic import BaseModel
 
-from credit_hooks.langgraph.messages import is_message, is_message_like
+from credit_hooks.langgraph.messages import are_messages, is_message, is_message_like
 from credit_hooks.langgraph.plain import CYCLE, as_json
 from credit_hooks.record import Snapshot
 
@@ -46,12 +47,18 @@ def channels(value: Any, message_channels: set[str]) -> Channels:
         message_channels: Channels known to hold messages, where strings and pairs are messages too; added to.
     """
     found = Channels([], [])
-    _split(value, message_channels, found, "", 0)
+    if type(value) is dict and "content" not in value:  # nearly always: a state or an update
+        for key, item in value.items():
+            _channel(str(key), item, message_channels, found, 0)
+    else:
+        _split(value, message_channels, found, "", 0)
     return found
 
 
 def sends(value: Any) -> list[Send]:
     """`Send`s in the result of a routing function or a node."""
+    if type(value) is dict:  # nearly always: an update
+        return []
     if isinstance(value, Send):
         return [value]
     if isinstance(value, Command):
@@ -106,7 +113,9 @@ def _top_level_list(value: Any, known: set[str], found: Channels) -> None:
 def _channel(channel: str, value: Any, known: set[str], found: Channels, depth: int) -> None:
     if value is None:
         return
-    if is_message(value) or (channel in known and isinstance(value, str)) or is_message_like(value):
+    if type(value) is list and value and isinstance(value[-1], BaseMessage) and are_messages(value):
+        _add_messages(channel, list(value), known, found)
+    elif is_message(value) or (channel in known and isinstance(value, str)) or is_message_like(value):
         _add_messages(channel, [value], known, found)
     elif isinstance(value, _SEQUENCES):
         if value and all(_is_message(item, channel in known) for item in value):
