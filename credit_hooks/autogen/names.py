@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, get_tracer_provider
+
 __all__ = [
     "PRIVATE_NAMES",
     "context_messages",
@@ -20,17 +22,19 @@ __all__ = [
     "model_context",
     "model_name",
     "participants",
+    "runtime_traces",
     "task_runners",
     "workbenches",
     "wrapped_agent",
 ]
 
 PRIVATE_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
-    "RoundRobinGroupChat": ("_participants", "_group_chat_manager_name"),
+    "RoundRobinGroupChat": ("_participants", "_group_chat_manager_name", "_runtime"),
     "SelectorGroupChat": ("_participants", "_group_chat_manager_name", "_model_client"),
     "MagenticOneGroupChat": ("_participants", "_group_chat_manager_name", "_model_client"),
     "Swarm": ("_participants", "_group_chat_manager_name"),
     "GraphFlow": ("_participants", "_group_chat_manager_name", "_graph"),
+    "SingleThreadedAgentRuntime": ("_tracer_helper",),
     "AssistantAgent": ("_model_client", "_model_context", "_workbench", "_handoff_tools"),
     "CodeExecutorAgent": ("_model_client", "_model_context"),
     "SocietyOfMindAgent": ("_team", "_model_client", "_model_context"),
@@ -53,6 +57,15 @@ def manager_name(team: Any) -> str | None:
     """The name under which a team's manager writes. None: it writes nothing."""
     found = getattr(team, "_group_chat_manager_name", None)
     return found if isinstance(found, str) else None
+
+
+def runtime_traces(team: Any) -> bool:
+    """Whether the runtime that a team runs on makes spans of its own; True where that cannot be known."""
+    helper = getattr(getattr(team, "_runtime", None), "_tracer_helper", None)
+    provider = getattr(helper, "tracer_provider", None)
+    if isinstance(provider, ProxyTracerProvider):  # whatever the global provider has become since
+        provider = get_tracer_provider()
+    return not isinstance(provider, NoOpTracerProvider | ProxyTracerProvider)
 
 
 def edges_of(team: Any) -> Iterator[tuple[str, Any]]:

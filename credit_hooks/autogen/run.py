@@ -41,6 +41,9 @@ class TeamRun:
         self._authors = authors
         self._text_tasks: list[tuple[str, MessageRecord]] = []
         """Tasks that are texts: AutoGen makes messages of them, which are seen later."""
+        self.parts: list[TeamPart] = []
+        """The runs of teams in it, its own first."""
+        self.turns: list[Turn] = []
         self._infos: dict[AgentInfo, None] = {}
 
     # --- messages -----------------------------------------------------------------------------------------------------
@@ -355,6 +358,15 @@ class TeamRun:
         for info in self._infos:
             info.memory.leave(self)
         self._infos.clear()
+        self._dissolve()
+
+    def _dissolve(self) -> None:
+        """Cut what refers back, as in `RunRecord.dissolve`: else all of the run waits for the garbage collector."""
+        for turn in self.turns:
+            turn.scope.turn = None
+        for part in self.parts:
+            part.scope.team = None
+        self.turns, self.parts = [], []
 
 
 def _within(step: StepRecord, time_ns: int) -> bool:

@@ -24,7 +24,7 @@ __all__ = ["MUTED", "Entered", "Scope", "current"]
 class Scope:
     """A part of a run that other parts start inside of: a team's run, an agent's turn, a tool call."""
 
-    __slots__ = ("inside", "owner", "run", "step", "team", "turn")
+    __slots__ = ("inside", "owner", "run", "shown", "step", "team", "turn")
 
     def __init__(
         self, run: TeamRun, step: StepRecord, owner: Any, *, team: TeamPart | None = None, turn: Turn | None = None
@@ -37,6 +37,8 @@ class Scope:
         """The team whose manager is at work, if no agent is."""
         self.turn = turn
         """The turn around it. None: no agent's turn."""
+        self.shown = True
+        """Whether its span is the current one while it is entered."""
         self.inside: list[MessageRecord] = []
         """What agents wrote right inside."""
 
@@ -66,7 +68,7 @@ class Entered:
 
     def __enter__(self) -> None:
         self._token: Token[Scope | _Muted | None] = _current.set(self._scope)
-        context = None if isinstance(self._scope, _Muted) else self._scope.step.context
+        context = self._scope.step.context if isinstance(self._scope, Scope) and self._scope.shown else None
         self._otel: Token[Context] | None = None if context is None else otel_context.attach(context)
 
     def __exit__(self, *exception: object) -> None:

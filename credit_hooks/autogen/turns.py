@@ -76,6 +76,7 @@ class Turn:
         self.actor = actor
         self.delivered = delivered
         self.scope = Scope(outer.run, step, agent, turn=self)
+        outer.run.turns.append(self)
         self.response: list[MessageRecord] = []
         """What its team is given of it: messages it wrote or passes on, its answer last."""
         self.cursor = 0
@@ -101,6 +102,9 @@ class TeamPart:
 
     def __init__(self, scope: Scope, team: Any, path: str, outer: Turn | None) -> None:
         scope.team = self
+        # A runtime that shows nothing still passes the current span on with every message, at a tenth of a turn's cost.
+        scope.shown = names.runtime_traces(team)
+        scope.run.parts.append(self)
         self.scope = scope
         self.path = path
         self.outer = outer

@@ -19,6 +19,7 @@ from autogen_agentchat.teams import (
     Swarm,
 )
 from autogen_agentchat.tools import AgentTool, TeamTool
+from autogen_core import SingleThreadedAgentRuntime
 from autogen_core.model_context import UnboundedChatCompletionContext
 from autogen_core.tools import StaticStreamWorkbench
 from team_cases.kit import ScriptedClient, agent
@@ -64,6 +65,7 @@ BUILD = {
     "StaticStreamWorkbench": lambda: StaticStreamWorkbench([]),
     "UnboundedChatCompletionContext": UnboundedChatCompletionContext,
     "OpenAIChatCompletionClient": openai_client,
+    "SingleThreadedAgentRuntime": SingleThreadedAgentRuntime,
 }
 
 
