@@ -26,12 +26,21 @@ from credit_hooks.trajectory import (
     Part,
     ReasoningPart,
     TextPart,
+    Tool,
     ToolCallPart,
     ToolResultPart,
     WithheldPart,
 )
 
-__all__ = ["DecodedMessage", "decode_message", "decode_part", "decode_parts", "encode_message", "encode_part"]
+__all__ = [
+    "DecodedMessage",
+    "decode_message",
+    "decode_part",
+    "decode_parts",
+    "decode_tools",
+    "encode_message",
+    "encode_part",
+]
 
 
 class DecodedMessage(NamedTuple):
@@ -119,6 +128,23 @@ def decode_part(part: Any) -> Part | None:
     kind = part.get("type")
     decode = _DECODERS.get(kind) if isinstance(kind, str) else None
     return _unknown(part) if decode is None else decode(part)
+
+
+def decode_tools(definitions: Any) -> tuple[Tool, ...]:
+    """Tools of a `gen_ai.tool.definitions` value; whatever states no name is left out.
+
+    Source: semantic-conventions-genai, `gen-ai-tool-definitions.json`.
+    """
+    stated = definitions if isinstance(definitions, list | tuple) else ()
+    tools = [_decode_tool(tool) for tool in stated if isinstance(tool, Mapping)]
+    return tuple(tool for tool in tools if tool is not None)
+
+
+def _decode_tool(tool: Mapping[Any, Any]) -> Tool | None:
+    name = text(tool.get("name"))
+    if not name:
+        return None
+    return Tool(name=name, description=text(tool.get("description")), parameters=json_value(tool.get("parameters")))
 
 
 def _unknown(part: Mapping[Any, Any]) -> Part:

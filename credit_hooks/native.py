@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from credit_hooks import semconv
 from credit_hooks.anyvalue import identifiers, integer, json_value, number, parse_json, text
 from credit_hooks.errors import TrajectoryError
-from credit_hooks.genai import decode_parts
+from credit_hooks.genai import decode_parts, decode_tools
 from credit_hooks.native_messages import written_messages
 from credit_hooks.span_runs import SpanRun, is_run, span_runs
 from credit_hooks.spans import SpanData
@@ -28,6 +28,7 @@ from credit_hooks.trajectory import (
     Step,
     StepKind,
     TextPart,
+    Tool,
     Trajectory,
     Usage,
 )
@@ -60,6 +61,7 @@ _READ: Final = frozenset(
         semconv.GEN_AI_SYSTEM_INSTRUCTIONS,
         semconv.GEN_AI_TOOL_CALL_ARGUMENTS,
         semconv.GEN_AI_TOOL_CALL_RESULT,
+        semconv.GEN_AI_TOOL_DEFINITIONS,
         semconv.ERROR_TYPE,
         semconv.OPENINFERENCE_SPAN_KIND,
         semconv.INPUT_VALUE,
@@ -141,6 +143,7 @@ def _trajectory(run: SpanRun) -> Trajectory:
         steps=steps,
         answer_id=text(attributes.get(semconv.CREDIT_ANSWER_ID)),
         outcome=_outcome(attributes),
+        tools=_tools(run),
         meta=_run_meta(attributes),
     )
 
@@ -266,6 +269,20 @@ def _listed_actors(value: Any) -> Iterator[dict[str, Any]]:
                 "parent_id": text(item.get("parent_id")),
                 "model": text(item.get("model")),
             }
+
+
+def _tools(run: SpanRun) -> tuple[Tool, ...]:
+    """Every tool that a model was offered, by first offer. One of the same name and another schema is another tool."""
+    offered: list[Tool] = []
+    before: Any = None
+    for span in run.spans:
+        stated = span.attributes.get(semconv.GEN_AI_TOOL_DEFINITIONS)
+        if stated is None or stated == before:
+            continue
+        before = stated
+        tools = decode_tools(parse_json(stated) if isinstance(stated, str) else stated)
+        offered += [tool for tool in tools if tool not in offered]
+    return tuple(offered)
 
 
 def _system_prompts(run: SpanRun) -> dict[str, str]:

@@ -124,7 +124,7 @@ class StepRecord:
     late: dict[str, Any] = field(default_factory=dict)
     """Attributes known at the end."""
     private: dict[str, Any] = field(default_factory=dict)
-    """Content attributes of its own, such as a tool's arguments."""
+    """Content attributes of its own, such as a tool's arguments. A function is called after the run, for its result."""
     prompt: Sequence[MessageRecord | Snapshot] = ()
     """What a model was shown, newest last: known messages, and snapshots of what was made for the prompt alone."""
     shown_reads: bool = False

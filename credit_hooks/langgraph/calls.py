@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from langgraph.errors import GraphBubbleUp, ParentCommand
@@ -11,6 +12,7 @@ from langgraph.errors import GraphBubbleUp, ParentCommand
 from credit_hooks import semconv as sc
 from credit_hooks.langgraph import nesting
 from credit_hooks.langgraph.open_runs import OpenRuns, guarded, status_of, text
+from credit_hooks.langgraph.tools import tool_definitions
 from credit_hooks.session import CaptureSession
 
 __all__ = ["CallEvents"]
@@ -87,6 +89,8 @@ class CallEvents:
         )
         if step is None:
             return
+        if offered := parameters.get("tools") or parameters.get("functions"):
+            step.private[sc.GEN_AI_TOOL_DEFINITIONS] = partial(tool_definitions, tuple(offered))
         step.outer = nesting.current()
         nesting.model_called(run_id)
         self._open.enter_call(run_id, task, step)

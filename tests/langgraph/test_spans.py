@@ -17,6 +17,7 @@ CONTENT = {
     "gen_ai.system_instructions",
     "gen_ai.tool.call.arguments",
     "gen_ai.tool.call.result",
+    "gen_ai.tool.definitions",
     "input.value",
     "output.value",
 }

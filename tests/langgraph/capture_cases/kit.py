@@ -9,6 +9,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from langgraph.types import Command
 
 STREAM_MODES = ["values", "updates", "messages", "custom"]
@@ -123,7 +124,7 @@ class ScriptedModel(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     def bind_tools(self, tools, **kwargs):
-        return self
+        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools])
 
     def _get_ls_params(self, stop=None, **kwargs):
         return {"ls_provider": "test", "ls_model_name": self.name_of_model, "ls_model_type": "chat"}
