@@ -25,35 +25,6 @@ class DeferredSpan(Span):
         span_id: The id that the real span will have.
     """
 
-<<<<<<< /tmp/exp/mine
-    __slots__ = ("_calls", "_context", "_parent", "_real", "_span_context", "_trace", "span_id")
-
-    def __init__(self, parent: Callable[[], Context | None], trace: SpanContext, span_id: int) -> None:
-        self._parent = parent
-        self._trace = trace
-        self._context: Context | None = None
-        self._span_context: SpanContext | None = None
-        self._calls: list[tuple[str, tuple[Any, ...]]] | None = None
-        self._real: Span | None = None
-        self.span_id = span_id
-
-    @property
-    def parent(self) -> Context | None:
-        """The context that the real span is started in."""
-        return self._parent()
-
-    @property
-    def context(self) -> Context:
-        """The context of whatever runs inside; made when somebody asks."""
-        if self._context is None:
-            self._context = set_span_in_context(self._real or self, self._parent())
-        return self._context
-
-    def replay(self, span: Span) -> None:
-        """Do on the real span what others did on this one; from now on they set nothing any more."""
-        # A context that holds its own holder would wait for the garbage collector, and all of the run with it.
-        calls, self._calls, self._context, self._real = self._calls or (), None, None, span
-=======
     __slots__ = ("_calls", "_span_context")
 
     def __init__(self, trace: SpanContext, span_id: int) -> None:
@@ -63,7 +34,6 @@ class DeferredSpan(Span):
     def replay(self, span: Span) -> None:
         """Do on the real span what others did on this one; from now on they set nothing any more."""
         calls, self._calls = self._calls or [], None
->>>>>>> /tmp/exp/new
         for name, args in calls:
             getattr(span, name)(*args)
 
@@ -75,7 +45,7 @@ class DeferredSpan(Span):
 
     def is_recording(self) -> bool:
         """Whether what is set on it is kept."""
-        return self._real is None
+        return self._calls is not None
 
     def end(self, end_time: int | None = None) -> None:
         """Nothing: it ends with its step."""
@@ -111,9 +81,6 @@ class DeferredSpan(Span):
         self._note("record_exception", exception, attributes, timestamp or time.time_ns(), escaped)
 
     def _note(self, name: str, *args: Any) -> None:
-        if self._real is not None:
-            return
-        if self._calls is None:
-            self._calls = []
-        if len(self._calls) < _MAX_CALLS:
-            self._calls.append((name, args))
+        calls = self._calls
+        if calls is not None and len(calls) < _MAX_CALLS:
+            calls.append((name, args))
