@@ -9,6 +9,7 @@ from pydantic import Field
 
 from credit_hooks import semconv
 from credit_hooks.parts import FrozenModel
+from credit_hooks.replayed import ReplayRecord
 from credit_hooks.trajectory import Trajectory
 
 __all__ = [
@@ -66,7 +67,6 @@ class FirstError(FrozenModel):
     """What it saw, without quoting content. None: nothing more to say."""
     candidates: tuple[tuple[str, float], ...] = ()
     """(message id, probability), most probable first, top ten."""
-
     posterior: tuple[float, ...] = ()
     """P(first error = m) for every message, by source index; sums to 1. Empty: not kept."""
     confidence: float | None = Field(default=None, ge=0.0, le=1.0)
@@ -74,6 +74,7 @@ class FirstError(FrozenModel):
     known. Runs of low confidence are worth a look: `credit-hooks review`."""
     evidence: tuple[str, ...] = ()
     """What the posterior rests on, of `rules`, `localiser`, `step_scores`, `replay`. Empty: not stated."""
+
 
 class Credit(FrozenModel):
     """Who gets the reward and who the blame. Sums exactly: every level adds up to `total` within 1e-9."""
@@ -108,6 +109,8 @@ class Credit(FrozenModel):
     """System runs or value-function calls spent. 0: closed form."""
     notes: tuple[str, ...] = ()
     """What was given up or repaired on the way, in sentences."""
+    replay: ReplayRecord | None = None
+    """The replays that the rewards rest on. None: the run was not replayed."""
 
     @property
     def reward_of(self) -> Mapping[str, float | None]:

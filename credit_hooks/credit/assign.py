@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +115,8 @@ def _shares(problem: Problem) -> Shares:
         method = "auto"
     if method == "replay":
         found = _shares(replace(problem, config=problem.config.model_copy(update={"method": "auto"})))
-        return replace(found, notes=("not replayed: assign_credit repeats nothing, capture with replay= does", *found.notes))
+        note = "not replayed: assign_credit repeats nothing; a callback with replay= does"
+        return replace(found, notes=(note, *found.notes))
     if method in ("auto", "reader_vote") and not any(map(problem.transcript.has_voice, problem.evidence.players)):
         found = path_mass_shares(problem)
         note = "no message that can have contributed states anything in words: provenance alone decides"

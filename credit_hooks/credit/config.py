@@ -11,10 +11,11 @@ from credit_hooks.failure.localiser import Localiser
 from credit_hooks.failure.step_scoring import StepScoring
 from credit_hooks.language import ENGLISH, Language
 
-__all__ = ["DEFAULT_BASELINE", "Baseline", "CreditConfig", "Level", "Method", "Potential", "Relation"]
+__all__ = ["DEFAULT_BASELINE", "Baseline", "CreditConfig", "Level", "Method", "Players", "Potential", "Relation"]
 
 Method: TypeAlias = Literal["auto", "reader_vote", "provenance", "reachability", "replay", "step_scores"]
 Level: TypeAlias = Literal["owen", "shapley"]
+Players: TypeAlias = Literal["messages", "agents"]
 Relation: TypeAlias = Literal["consumed", "visible", "scheduled"]
 Potential: TypeAlias = Literal["rewards", "expected_step"]
 Baseline: TypeAlias = Annotated[float, Field(ge=0.0, le=1.0)] | Literal["running", "group"]
@@ -38,24 +39,27 @@ class CreditConfig(BaseModel):
     level: Level = "owen"
     """`owen`: orders keep the messages of an agent together, so they sum to the agent's Shapley value. `shapley`:
     every message is a player of its own."""
+    players: Players = "messages"
+    """What `replay` leaves out: single messages, or all that an agent says, which is cheaper; then the credit of an
+    agent is shared among its messages as `auto` shares it, plus the same amount for each."""
+    budget: int = Field(default=128, ge=1)
+    """Coalitions that `replay` may evaluate, each a run of the team in which only what changed is called."""
+    tolerance: float | None = Field(default=None, gt=0.0)
+    """Where `replay` stops early: when all values are this close with 95% confidence. None: it spends the budget."""
+    repeats: int = Field(default=1, ge=1)
+    """Evaluations of each coalition by `replay`, with fresh replies of the models. 1: credit is conditional on the
+    replies drawn, and its standard errors do not know of other replies."""
     baseline: Baseline = DEFAULT_BASELINE
     """Expected outcome b before the run. `running`: mean of this graph's runs so far; `group`: mean of the task's
     other runs. Both need a :class:`credit_hooks.credit.BaselineTracker`, which the pipeline keeps. `Outcome.baseline`
-    wins."""
+    wins. With `replay`, unless it is stated here or there, b is the outcome that the team reaches with everyone
+    masked."""
     relation: Relation = "consumed"
     """Which reads make a parent. `consumed`: what the model or tool was given, where known, else what was visible.
     `visible`: what the author could see. `scheduled`: as `consumed`, and what caused the step to run."""
     potential: Potential = "rewards"
     """What `Credit.turns` splits in a failed run. `rewards`: the rewards of each turn's messages, so that turns sum to
     `Credit.agents`. `expected_step`: the growth of the probability that the first error has happened."""
-    language: InstanceOf[Language] = Field(default=ENGLISH, exclude=True)
-    """The language-dependent parts."""
-    low_evidence: float = Field(default=0.3, ge=0.0, le=1.0)
-    """Below this weight w of the votes, the credit is marked as resting on little."""
-    max_messages: int = Field(default=100_000, ge=1)
-    """Runs with more messages are not credited (status `overflow`)."""
-    max_characters: int = Field(default=12_000, ge=2)
-    """Longer messages are read at both ends only, half from each."""
     localiser: Localiser | None = None
     """Names the first error of a failed run, as fitted on the team's own labelled failures
     (:func:`credit_hooks.credit.fit_localiser`, `credit-hooks localise fit`). None: evidence rules do."""
@@ -64,3 +68,11 @@ class CreditConfig(BaseModel):
     step_scoring: InstanceOf[StepScoring] | None = Field(default=None, exclude=True)
     """Scores the steps of failed runs after they have ended, with a process reward model or a judge. Used by the
     callbacks and `instrument`; `assign_credit` itself asks nobody and reads the scores that a run carries as labels."""
+    language: InstanceOf[Language] = Field(default=ENGLISH, exclude=True)
+    """The language-dependent parts."""
+    low_evidence: float = Field(default=0.3, ge=0.0, le=1.0)
+    """Below this weight w of the votes, the credit is marked as resting on little."""
+    max_messages: int = Field(default=100_000, ge=1)
+    """Runs with more messages are not credited (status `overflow`)."""
+    max_characters: int = Field(default=12_000, ge=2)
+    """Longer messages are read at both ends only, half from each."""

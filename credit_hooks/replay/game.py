@@ -1,0 +1,153 @@
+"""The game that replays play: coalitions of players as interventions, evaluated in parallel, logged in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import isnan
+
+import numpy as np
+from numpy.typing import NDArray
+
+from credit_hooks.credit.estimate import Estimate, Estimation, estimation
+from credit_hooks.errors import EvaluationError
+from credit_hooks.replay.judge import Judge
+from credit_hooks.replay.meter import Meter
+from credit_hooks.replay.port import Intervention, Player
+
+__all__ = ["Game", "GamePlan", "Log", "by_actor", "unions_of"]
+
+_PATIENCE = 8
+"""Replays that may fail, with none that succeeds, until no more are made."""
+
+_MAX_REASONS = 20
+"""Reasons kept of coalitions that have no value."""
+
+
+@dataclass(frozen=True)
+class GamePlan:
+    """What is to be estimated. The same plan and the same values give the same estimate, to the last bit."""
+
+    players: tuple[Player, ...]
+    """Players 0..n-1."""
+    unions: bool
+    """Whether orders keep the players of an actor together."""
+    budget: int
+    """Coalitions that may be evaluated, repeats included."""
+    ends: tuple[float, float]
+    """v(∅), v(N)."""
+    repeats: int = 1
+    """Evaluations of each coalition. More than one: their spread is the noise, else there is taken to be none."""
+    tolerance: float | None = None
+    """Stop when all values are this close. None: spend the budget."""
+    seed: int = 0
+    """Of the choice of coalitions."""
+    prior: tuple[float, ...] | None = None
+    """Value of every player as believed before. None: nothing is."""
+
+    def estimation(self) -> Estimation:
+        """The estimator, about to ask for its first coalitions."""
+        return estimation(
+            len(self.players),
+            budget=self.budget,
+            unions=unions_of(self.players) if self.unions else None,
+            prior=self.prior,
+            ends=self.ends,
+            noise=0.0 if self.repeats == 1 else None,
+            repeats=self.repeats,
+            tolerance=self.tolerance,
+            seed=self.seed,
+        )
+
+    def intervention(self, kept: NDArray[np.bool_], draw: int = 0) -> Intervention:
+        """The coalition `kept`, shape (n,), as what differs from the run."""
+        masked = [player for player, is_kept in zip(self.players, kept, strict=True) if not is_kept]
+        heard = {player.actor_id for player, is_kept in zip(self.players, kept, strict=True) if is_kept}
+        return Intervention(
+            masked=frozenset(message_id for player in masked for message_id in player.message_ids),
+            absent=frozenset(player.actor_id for player in masked) - heard,
+            draw=draw,
+        )
+
+
+@dataclass
+class Log:
+    """What was evaluated, in order."""
+
+    coalitions: list[str] = field(default_factory=list)
+    """Hexadecimal numbers, bit i for player i."""
+    values: list[float | None] = field(default_factory=list)
+    """Their values. None: it has none."""
+    failures: dict[str, str] = field(default_factory=dict)
+    """Why there is none."""
+    cut_short: str | None = None
+    """Why no more was evaluated, other than by the plan."""
+
+    def enter(self, coalition: str, value: float, reason: str | None) -> None:
+        """Add one."""
+        self.coalitions.append(coalition)
+        self.values.append(None if isnan(value) else value)
+        if reason is not None and len(self.failures) < _MAX_REASONS:
+            self.failures.setdefault(coalition, reason)
+
+
+class Game:
+    """Plays a plan, once."""
+
+    def __init__(self, plan: GamePlan, judge: Judge, meter: Meter) -> None:
+        self._plan = plan
+        self._judge = judge
+        self._meter = meter
+        self.log = Log()
+        """What was evaluated so far; safe to read when playing was broken off."""
+
+    async def play(self) -> Estimate:
+        """Evaluate coalitions until the estimator has what it wants, or a limit ends it."""
+        steps = self._plan.estimation()
+        try:
+            asked = next(steps)
+            while True:
+                self.log.cut_short = self._why_stop()
+                if self.log.cut_short is None:
+                    asked = steps.send(await self._values(asked))
+                else:
+                    asked = steps.throw(EvaluationError(self.log.cut_short))
+        except StopIteration as done:
+            result: Estimate = done.value
+            return result
+
+    async def _values(self, coalitions: NDArray[np.bool_]) -> list[float]:
+        repeats = self._plan.repeats
+        judged = await asyncio.gather(
+            *[self._judge.judge(self._plan.intervention(kept, k % repeats)) for k, kept in enumerate(coalitions)]
+        )
+        for kept, result in zip(coalitions, judged, strict=True):
+            self.log.enter(_hexadecimal(kept), result.value, result.reason)
+        return [result.value for result in judged]
+
+    def _why_stop(self) -> str | None:
+        values = self.log.values
+        if len(values) >= _PATIENCE and all(value is None for value in values):
+            return f"none of the first {len(values)} replays had an outcome"
+        return self._meter.exhausted
+
+
+def by_actor(players: Sequence[Player]) -> tuple[Player, ...]:
+    """One player per actor, with all its messages, in the order of their first."""
+    messages: dict[str, list[str]] = {}
+    for player in players:
+        messages.setdefault(player.actor_id, []).extend(player.message_ids)
+    return tuple(Player(actor_id, tuple(ids)) for actor_id, ids in messages.items())
+
+
+def unions_of(players: Sequence[Player]) -> list[list[int]]:
+    """Numbers of the players of each actor."""
+    unions: dict[str, list[int]] = {}
+    for number, player in enumerate(players):
+        unions.setdefault(player.actor_id, []).append(number)
+    return list(unions.values())
+
+
+def _hexadecimal(kept: NDArray[np.bool_]) -> str:
+    return format(sum(1 << int(i) for i in np.flatnonzero(kept)), "x")
