@@ -126,24 +126,9 @@ def _preview(parts: Sequence[dict[str, Any]]) -> str:
     return _json(parts) if parts else ""
 
 
-<<<<<<< /tmp/exp/mine
 def _encode_step(run: RunRecord, step: StepRecord, limits: EncodingLimits, shared: dict[str, str]) -> EncodedSpan:
-    attributes: dict[str, Any] = {**step.attributes, **step.late, **_state(step), **_reads(step)}
-    attributes.update(_writes(step, limits))
-    if step is run.root:
-        attributes.update(_run_attributes(run))
-    if step.error is not None:
-        attributes[sc.ERROR_TYPE] = step.error
-    return EncodedSpan(step, attributes, _content(run, step, limits, shared))
-
-
-def _state(step: StepRecord) -> dict[str, Any]:
-    attributes: dict[str, Any] = {sc.CREDIT_STEP_STATUS: step.status}
-=======
-def _encode_step(run: RunRecord, step: StepRecord, limits: EncodingLimits) -> EncodedSpan:
     written = [_encoded(message, limits) for message in step.writes]
     attributes: dict[str, Any] = {**step.attributes, **step.late, sc.CREDIT_STEP_STATUS: step.status}
->>>>>>> /tmp/exp/new
     if step.actor is not None:
         attributes[sc.CREDIT_ACTOR_ID] = step.actor.id
     if step.scheduled_by:
@@ -159,7 +144,7 @@ def _encode_step(run: RunRecord, step: StepRecord, limits: EncodingLimits) -> En
         attributes.update(_run_attributes(run))
     if step.error is not None:
         attributes[sc.ERROR_TYPE] = step.error
-    return EncodedSpan(step, attributes, _content(run, step, written, limits))
+    return EncodedSpan(step, attributes, _content(run, step, written, limits, shared))
 
 
 def _add_reads(step: StepRecord, attributes: dict[str, Any]) -> None:
@@ -214,10 +199,14 @@ def _run_attributes(run: RunRecord) -> dict[str, Any]:
     }
 
 
-<<<<<<< /tmp/exp/mine
-def _content(run: RunRecord, step: StepRecord, limits: EncodingLimits, shared: dict[str, str]) -> dict[str, Any]:
+def _content(
+    run: RunRecord,
+    step: StepRecord,
+    written: Sequence[_EncodedMessage],
+    limits: EncodingLimits,
+    shared: dict[str, str],
+) -> dict[str, Any]:
     """`shared` keeps one copy of what many steps show alike, such as the tools that each call of a model is offered."""
-    written = [_encoded(message, limits) for message in step.writes]
     content: dict[str, Any] = {}
     for key, value in step.private.items():
         if callable(value):
@@ -225,12 +214,6 @@ def _content(run: RunRecord, step: StepRecord, limits: EncodingLimits, shared: d
             content[key] = shared.setdefault(shown, shown)
         elif value is not None:
             content[key] = value
-=======
-def _content(
-    run: RunRecord, step: StepRecord, written: Sequence[_EncodedMessage], limits: EncodingLimits
-) -> dict[str, Any]:
-    content: dict[str, Any] = {key: value for key, value in step.private.items() if value is not None}
->>>>>>> /tmp/exp/new
     if written:
         key = sc.GEN_AI_INPUT_MESSAGES if step.kind == "workflow" else sc.GEN_AI_OUTPUT_MESSAGES
         content[key] = _json_list(message.json for message in written)
