@@ -18,7 +18,7 @@ def render(run: CreditedRun) -> str:
         MissingExtraError: jinja2 is not installed.
     """
     try:
-        from credit_hooks.report.page import render_page
+        from credit_hooks.report.run.page import render_page
     except ModuleNotFoundError as error:
         if error.name not in ("jinja2", "markupsafe"):
             raise

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from credit_hooks.report import render
-from credit_hooks.report.graph import provenance
+from credit_hooks.report.run.graph import provenance
 from credit_hooks.report.text import headline, one_line, printable, signed
 from credit_hooks.rewards import Credit, CreditedRun
 from credit_hooks.trajectory import (

@@ -9,7 +9,8 @@ from typing import Any, Final, TypeAlias
 
 from pydantic import JsonValue
 
-from credit_hooks.report.graph import Provenance, provenance
+from credit_hooks.report.run.graph import Provenance, provenance
+from credit_hooks.report.shell import embedded
 from credit_hooks.report.text import headline, printable, signed
 from credit_hooks.rewards import CreditedRun, Reward
 from credit_hooks.trajectory import (
@@ -24,7 +25,7 @@ from credit_hooks.trajectory import (
     Trajectory,
 )
 
-__all__ = ["MAX_MESSAGES", "Data", "embedded", "page_data"]
+__all__ = ["MAX_MESSAGES", "Data", "page_data"]
 
 MAX_MESSAGES: Final = 2000
 """Messages drawn; of longer runs the ones with the largest rewards, the first error and the answer."""
@@ -213,9 +214,3 @@ class _Budget:
 
 def _cost(text: str) -> int:
     return len(embedded(printable(text)).encode()) - 2
-
-
-def embedded(data: Any) -> str:
-    """JSON that can stand in a `<script type="application/json">`: no end tag, comment or line separator in it."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

@@ -1,17 +1,13 @@
-"""The HTML page: template, style and script in one file, under a policy that allows nothing else."""
+"""The page of one run: headline, credit per agent, and the data that its script draws."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from functools import cache
-from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from credit_hooks.report.content import Data, embedded, page_data
+from credit_hooks.report.run.content import Data, page_data
+from credit_hooks.report.shell import bar, document, embedded, sign
 from credit_hooks.report.text import one_line, printable, signed
 from credit_hooks.rewards import Credit, CreditedRun
 from credit_hooks.trajectory import Trajectory
@@ -21,27 +17,10 @@ __all__ = ["render_page"]
 _TEXT_LIMIT = 4000  # characters of task, answer and expected answer shown above the graph
 
 
-class _Bar(NamedTuple):
-    """A signed bar around a centre line, in percent of the width."""
-
-    start: float
-    width: float
-    sign: str
-    text: str
-
-
 def render_page(run: CreditedRun) -> str:
     """See :func:`credit_hooks.report.render`."""
     data = page_data(run)
-    style, script = _asset("page.css"), _asset("page.js")
-    return _template().render(
-        policy=f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
-        "base-uri 'none'; form-action 'none'",
-        style=Markup(style),  # noqa: S704 - our own file
-        script=Markup(script),  # noqa: S704 - our own file
-        data=Markup(embedded(data)),  # noqa: S704 - JSON without a `<`
-        **_headline(run, data),
-    )
+    return document("run", data=Markup(embedded(data)), **_headline(run, data))  # noqa: S704 - JSON without a `<`
 
 
 def _headline(run: CreditedRun, data: Data) -> dict[str, Any]:
@@ -57,15 +36,15 @@ def _headline(run: CreditedRun, data: Data) -> dict[str, Any]:
         "credit": credit,
         "verdict": _verdict(run),
         "total": signed(credit.total),
-        "total_sign": _sign(credit.total),
+        "total_sign": sign(credit.total),
         "span": sorted((credit.outcome or 0.0, credit.baseline or 0.0)),
         "reason": _uncredited(credit),
         "task": _cut(_task(trajectory)),
         "answer": _cut(trajectory.answer),
         "expected": None if outcome is None else _cut(outcome.expected),
         "explanation": None if outcome is None else _cut(outcome.explanation),
-        "agents": [(agent, _bar(agent["credit"], largest)) for agent in ranked],
-        "messages": [{**message, "sign": _sign(message["reward"])} for message in data["messages"]],
+        "agents": [(agent, bar(agent["credit"], largest)) for agent in ranked],
+        "messages": [{**message, "sign": sign(message["reward"])} for message in data["messages"]],
         "lanes": [agent["name"] for agent in data["agents"] if agent["lane"] is not None],
         "first": data["first"],
         "answer_at": data["answer"],
@@ -105,35 +84,9 @@ def _uncredited(credit: Credit) -> str:
     }[credit.status]
 
 
-def _bar(value: float | None, largest: float) -> _Bar:
-    half = 0.0 if value is None or not largest else 50 * min(1.0, abs(value) / largest)
-    return _Bar(50 - half if (value or 0.0) < 0 else 50.0, half, _sign(value), signed(value))
-
-
-def _sign(value: float | None) -> str:
-    return "none" if value is None else "pos" if value > 0 else "neg" if value < 0 else "zero"
-
-
 def _cut(text: str | None) -> str | None:
     if text is None:
         return None
     shown = printable(text[:_TEXT_LIMIT])
     hidden = len(text) - _TEXT_LIMIT
     return shown if hidden <= 0 else f"{shown}\n… {hidden:,} more characters not shown"
-
-
-def _digest(source: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
-
-
-@cache
-def _asset(name: str) -> str:
-    return (files("credit_hooks.report") / name).read_text(encoding="utf-8").replace("\r\n", "\n")
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=FunctionLoader(_asset), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("page.html.jinja")
