@@ -1,4 +1,4 @@
-"""Adapters and exporters by name, found through entry points when asked for, never imported by the core itself.
+"""Adapters, exporters and annotators by name: found by entry point when asked for, never imported by the core itself.
 
 A package registers its own in its `pyproject.toml`::
 
@@ -14,11 +14,22 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, TypeAlias, TypeVar
 
 from credit_hooks.errors import ConfigurationError, UnknownDialectError
-from credit_hooks.ports import Adapter, Exporter, LogAdapter
+from credit_hooks.ports import Adapter, Exporter, LogAdapter, RunExporter
 
-__all__ = ["ADAPTERS", "EXPORTERS", "AnyAdapter", "adapter", "adapters", "exporter", "exporters"]
+__all__ = [
+    "ADAPTERS",
+    "ANNOTATORS",
+    "EXPORTERS",
+    "AnyAdapter",
+    "adapter",
+    "adapters",
+    "annotator",
+    "exporter",
+    "exporters",
+]
 
 ADAPTERS: Final = "credit_hooks.adapters"
+ANNOTATORS: Final = "credit_hooks.annotators"
 EXPORTERS: Final = "credit_hooks.exporters"
 
 AnyAdapter: TypeAlias = Adapter | LogAdapter
@@ -66,6 +77,23 @@ def exporter(name: str) -> Exporter:
     if isinstance(found, Exporter):
         return found
     raise ConfigurationError(f"{_described(points[name])} is no credit_hooks.ports.Exporter")
+
+
+def annotator(name: str) -> Callable[..., RunExporter]:
+    """The class of a tracing backend's annotator; made without arguments it takes its settings from the environment.
+
+    Raises:
+        ConfigurationError: nobody registered it, or it cannot be used.
+    """
+    points = _points(ANNOTATORS)
+    if name not in points:
+        raise ConfigurationError(f"no annotator {name!r}; known annotators: {', '.join(points) or 'none'}")
+    found = _load(points[name])
+    if isinstance(found, type) and callable(getattr(found, "export", None)):
+        return found
+    raise ConfigurationError(
+        f"{_described(points[name])} is no class with the method of credit_hooks.ports.RunExporter"
+    )
 
 
 def _load_all(group: str, load: Callable[[str], _Part]) -> dict[str, _Part]:

@@ -3,6 +3,7 @@
 ::
 
     credit.reward       on spans that wrote messages: signed; `first error`, `blamed`, `rewarded` or `neutral`
+    credit.agent        on an agent's outermost span, where the writing was done further down: the sum of that
     credit.outcome      on the run's root: R in [0, 1]; `success`, `failure` or `partial`
     credit.first_error  on the run's root: its probability, 0.0 for none; the agent's name, or `none`
 
@@ -13,7 +14,7 @@ overwrites what was said before: no first error of an earlier verdict stays behi
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from pydantic import JsonValue
@@ -23,10 +24,13 @@ from credit_hooks.parts import FrozenModel
 from credit_hooks.rewards import CreditedRun, span_attributes
 from credit_hooks.trajectory import Step
 
-__all__ = ["SOURCE", "Annotation", "annotations_of"]
+__all__ = ["CREDIT_AGENT", "SOURCE", "Annotation", "annotations_of"]
 
 SOURCE: Final = "credit-hooks"
 """Who annotates, as backends ask; with span and name it identifies an annotation."""
+
+CREDIT_AGENT: Final = "credit.agent"
+"""Name of the annotation for an agent's turn as a whole."""
 
 _NAMESPACE: Final = uuid.UUID("6f1b8a1e-4c0b-5d0a-9a53-0f6f0c7f1d2e")
 
@@ -72,42 +76,94 @@ def annotations_of(run: CreditedRun, *, content: bool = False) -> tuple[Annotati
 
 
 def _annotations(run: CreditedRun, content: bool) -> Iterator[Annotation]:
-    rewarded = span_attributes(run)
+    rewards = _rewards(run)
     blamed = _step_of_first_error(run)
+    earned = _earned_below(run, rewards)
     for step in run.trajectory.steps:
         if step.trace_id is None:
             continue
         if step.kind == "workflow" and step.parent_id is None:
             yield _outcome(run, step, content)
             yield _first_error(run, step)
-        elif sc.CREDIT_REWARD in (values := rewarded.get(step.id, {})):
-            yield _reward(run, step, values, first_error=step.id == blamed)
+        elif step.id in rewards:
+            yield _reward(run, step, rewards[step.id], first_error=step.id == blamed)
+        elif step.id in earned:
+            yield _agent(run, step, earned[step.id])
 
 
-def _reward(run: CreditedRun, step: Step, values: Mapping[str, sc.AttributeValue], *, first_error: bool) -> Annotation:
-    reward, rewards = values[sc.CREDIT_REWARD], values[sc.CREDIT_REWARDS]
-    assert isinstance(reward, float | int)
-    assert not isinstance(rewards, str | int | float)
-    agent = _name(run, step.actor_id)
-    share = run.credit.agents.get(step.actor_id or "", 0.0)
-    messages = "1 message" if len(rewards) == 1 else f"{len(rewards)} messages"
-    metadata: dict[str, JsonValue] = {
-        "agent": agent,
-        "agent_credit": share,
-        "rewards": [float(each) for each in rewards],
-        "roles": [run.trajectory.message_by_id[written].role for written in step.output_message_ids],
-        "first_error": first_error,
-        **_figures(run),
+def _rewards(run: CreditedRun) -> dict[str, tuple[float, ...]]:
+    """Rewards of the messages that each step wrote, by step id: those that its span shows."""
+    of_message = run.credit.reward_of
+    shown = {step_id for step_id, values in span_attributes(run).items() if sc.CREDIT_REWARD in values}
+    return {
+        step.id: tuple(of_message[written] or 0.0 for written in step.output_message_ids)
+        for step in run.trajectory.steps
+        if step.id in shown
     }
+
+
+def _earned_below(run: CreditedRun, rewards: Mapping[str, tuple[float, ...]]) -> dict[str, float]:
+    """What was earned in and below each outermost agent's span, by step id."""
+    earned: dict[str, float] = {}
+    for step_id, values in rewards.items():
+        outermost = _outermost_agent(run, step_id)
+        if outermost is not None:
+            earned[outermost] = earned.get(outermost, 0.0) + sum(values)
+    return earned
+
+
+def _outermost_agent(run: CreditedRun, step_id: str) -> str | None:
+    """The agent's step nearest to the root on the way up. None: there is none."""
+    steps = run.trajectory.step_by_id
+    outermost, seen = None, set[str]()
+    current = steps.get(step_id)
+    while current is not None and current.id not in seen:
+        seen.add(current.id)
+        if current.kind == "agent":
+            outermost = current.id
+        current = steps.get(current.parent_id or "")
+    return outermost
+
+
+def _reward(run: CreditedRun, step: Step, rewards: Sequence[float], *, first_error: bool) -> Annotation:
+    reward = sum(rewards)
+    messages = [run.trajectory.message_by_id[written] for written in step.output_message_ids]
+    authors = list(dict.fromkeys(message.actor_id for message in messages))
+    shares = ", ".join(f"{_name(run, author)} {run.credit.agents.get(author, 0.0):+.3f}" for author in authors)
+    count = "1 message" if len(rewards) == 1 else f"{len(rewards)} messages"
     return _annotation(
         run,
         step,
         sc.CREDIT_REWARD,
-        score=float(reward),
-        label="first error" if first_error else "blamed" if reward < 0 else "rewarded" if reward > 0 else "neutral",
-        explanation=f"{agent}: {reward:+.3f} for {messages}, {share:+.3f} of the run's {run.credit.total:+.3f}",
-        metadata=metadata,
+        score=reward,
+        label="first error" if first_error else _sign(reward),
+        explanation=f"{reward:+.3f} for {count}; in the whole run {shares}, of {run.credit.total:+.3f}",
+        metadata={
+            "agent": _name(run, step.actor_id),
+            "authors": [_name(run, author) for author in authors],
+            "rewards": list(rewards),
+            "roles": [message.role for message in messages],
+            "first_error": first_error,
+            **_figures(run),
+        },
     )
+
+
+def _agent(run: CreditedRun, step: Step, earned: float) -> Annotation:
+    agent = _name(run, step.actor_id)
+    return _annotation(
+        run,
+        step,
+        CREDIT_AGENT,
+        score=earned,
+        label=_sign(earned),
+        explanation=f"{earned:+.3f} for all that was written in this turn of {agent}, of {run.credit.total:+.3f}",
+        metadata={"agent": agent, **_figures(run)},
+    )
+
+
+def _sign(reward: float) -> str:
+    return "blamed" if reward < 0 else "rewarded" if reward > 0 else "neutral"
 
 
 def _outcome(run: CreditedRun, step: Step, content: bool) -> Annotation:

@@ -30,7 +30,7 @@ try:
         wait_random_exponential,
     )
 except ImportError as error:
-    raise MissingExtraError("sending rewards to a tracing backend", "backends") from error
+    raise MissingExtraError("sending rewards to a tracing backend", "annotators") from error
 
 __all__ = ["Address", "Connection"]
 

@@ -27,8 +27,9 @@ class OTLPLogsAnnotator:
     """Emits one event per span with a reward, and one for the run, parented to the spans.
 
     Args:
-        logger_provider: Where events go. None: the global one if the application set one, else an exporter of our own
-            by OTLP over HTTP, which reads `OTEL_EXPORTER_OTLP_ENDPOINT`, `_HEADERS` and the like.
+        endpoint: Base URL of an OTLP receiver over HTTP. None: the provider's.
+        logger_provider: Where events go. None: the global one if the application set one and no endpoint is given, else
+            an exporter of our own, which reads `OTEL_EXPORTER_OTLP_ENDPOINT`, `_HEADERS` and the like.
 
     Raises:
         MissingExtraError: an exporter is needed and its package is not installed.
@@ -36,10 +37,11 @@ class OTLPLogsAnnotator:
 
     name: ClassVar[str] = "otlp"
 
-    def __init__(self, logger_provider: _logs.LoggerProvider | None = None) -> None:
+    def __init__(self, endpoint: str | None = None, *, logger_provider: _logs.LoggerProvider | None = None) -> None:
         self.stats: Counter[str] = Counter()
         """Events sent, and runs left out as they had been sent before."""
-        self._provider = logger_provider or _global_provider() or _own_provider()
+        known = None if endpoint is not None else _global_provider()
+        self._provider = logger_provider or known or _own_provider(endpoint)
         self._sent: OrderedDict[str, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -68,12 +70,14 @@ def _global_provider() -> _logs.LoggerProvider | None:
     return provider if isinstance(provider, LoggerProvider) else None
 
 
-def _own_provider() -> LoggerProvider:
+def _own_provider(endpoint: str | None) -> LoggerProvider:
     try:
         from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
         from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
     except ImportError as error:
         raise MissingExtraError("sending rewards as OTLP logs", "otlp") from error
+    url = None if endpoint is None else endpoint.rstrip("/").removesuffix("/v1/logs") + "/v1/logs"
+    exporter = OTLPLogExporter(endpoint=url)
     provider = LoggerProvider()
-    provider.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter()))
+    provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
     return provider
