@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from credit_hooks.cli.commands.annotate import annotate
 from credit_hooks.cli.commands.demo import demo
 from credit_hooks.cli.commands.export import export
 from credit_hooks.cli.commands.report import report
@@ -75,6 +76,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "report": report,
     "score": score,
     "export": export,
+    "annotate": annotate,
     "demo": demo,
 }
 for _name, _command in _COMMANDS.items():
