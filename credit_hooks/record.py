@@ -121,6 +121,8 @@ class StepRecord:
     generates: list[MessageRecord] = field(default_factory=list)
     removes: list[str] = field(default_factory=list)
     scheduled_by: tuple[StepRecord, ...] = ()
+    plan: tuple[Any, ...] | None = None
+    """(scope, superstep, path): steps that ran side by side are alike but for the path. None: it ran by itself."""
     late: dict[str, Any] = field(default_factory=dict)
     """Attributes known at the end."""
     private: dict[str, Any] = field(default_factory=dict)
@@ -200,6 +202,8 @@ class RunRecord:
         self.by_id: dict[str, MessageRecord] = {}
         self.unreleased: list[StepRecord] = []
         """Steps that ended and whose spans wait to be released without credit."""
+        self.settle: Callable[[], None] | None = None
+        """Says, off the user's path, what can only be said when the run is over. Called once, before ids are given."""
         self._kept_alive: list[Any] = []
         self._agents_inside: dict[StepRecord, list[StepRecord]] = {}
 
@@ -270,6 +274,9 @@ class RunRecord:
 
     def assign_ids(self, source_id: Callable[[Any], str | None]) -> None:
         """Give every message that has none its id: the framework's own where it has one by now, else one of ours."""
+        if self.root.ended and self.settle is not None:
+            settle, self.settle = self.settle, None
+            settle()
         taken = {message.id for message in self.messages if message.id}
         for message in self.messages:
             if message.id:

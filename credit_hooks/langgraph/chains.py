@@ -139,6 +139,7 @@ class ChainEvents:
             is_call=path_of_task[-1:] == (True,),
         )
         step.outer = nesting.current()
+        step.plan = (task.scope, task.superstep, path_of_task)
         self._open.enter(run_id, task)
         with run.record.lock:
             run.read(task, inputs)
@@ -209,8 +210,8 @@ class ChainEvents:
             task.step.end(status, record.error)
             self._open.forget(run)
         record.output = outputs
+        record.settle = run.settle
         with record.lock:
-            record.answer = run.answer(outputs)
             run.close()
             self._threads.remember(record, status)
         abandoned = isinstance(error, GeneratorExit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from credit_hooks.langgraph.order import is_call
 from credit_hooks.langgraph.task import Task, enclosing_scopes
 from credit_hooks.langgraph.values import is_scalar, is_tool_call
 from credit_hooks.record import MessageRecord
@@ -61,22 +62,41 @@ class DataFlow:
         record = self._by_scalar.get((type(value), value)) if _telling(value) else None
         return () if record is None else (record,)
 
-    def know(self, scope: str, channel: str, value: Any, records: Records, superstep: int) -> None:
-        """From now on, this value of that channel was written by these."""
+    def of_argument(self, task: Task, value: Any) -> dict[MessageRecord, None]:
+        """Who wrote an argument of a call, or an item of it: other calls apart, see `arguments`."""
+        items = value if isinstance(value, list | tuple) else ()
+        found = self._of_item(value) or [record for item in items for record in self._of_item(item)]
+        caller = task.step.parent
+        return dict.fromkeys(
+            record
+            for record in found
+            if record.step is None or record.step.parent is not caller or not is_call(record.step)
+        )
+
+    def know(
+        self, scope: str, channel: str, value: Any, records: Records, superstep: int, *, of_call: bool = False
+    ) -> None:
+        """From now on, this value of that channel was written by these; the result of a call displaces nobody."""
         self._channel_writes.setdefault((scope, channel), []).append(_Written(superstep, value, records))
         if is_scalar(value):
             if _telling(value):
-                self._by_scalar[type(value), value] = records[-1]
+                self._know_scalar(value, records[-1], of_call=of_call)
             return
         self.keep(value)
-        self._by_value[id(value)] = records
+        if not of_call or id(value) not in self._by_value:
+            self._by_value[id(value)] = records
         items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
         for item in list(items)[:_MAX_ITEMS]:
             if not is_scalar(item):
                 self.keep(item)
-                self._by_value[id(item)] = records
+                if not of_call or id(item) not in self._by_value:
+                    self._by_value[id(item)] = records
             elif _telling(item):
-                self._by_scalar[type(item), item] = records[-1]
+                self._know_scalar(item, records[-1], of_call=of_call)
+
+    def _know_scalar(self, value: Any, record: MessageRecord, *, of_call: bool) -> None:
+        if not of_call or (type(value), value) not in self._by_scalar:
+            self._by_scalar[type(value), value] = record
 
     def passed_on(self, task: Task, channel: str, value: Any) -> Records:
         """Who wrote a value that a task only passes on; empty if the task wrote it itself."""

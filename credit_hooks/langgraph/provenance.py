@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import RemoveMessage
 from langgraph.types import Command
 
+from credit_hooks import semconv as sc
 from credit_hooks.langgraph.actors import Authors
+from credit_hooks.langgraph.arguments import CallArguments
 from credit_hooks.langgraph.data import DataFlow, Records
 from credit_hooks.langgraph.earlier import EarlierState
 from credit_hooks.langgraph.generation import Generations
@@ -31,6 +33,7 @@ from credit_hooks.langgraph.messages import (
     snapshot,
     tool_call_ids,
 )
+from credit_hooks.langgraph.order import in_plan_order, is_call, order_messages
 from credit_hooks.langgraph.task import Task, enclosing_scopes
 from credit_hooks.langgraph.values import Channels, channels, data_snapshot, sends
 from credit_hooks.record import MessageRecord, RunRecord, StepRecord
@@ -72,6 +75,7 @@ class GraphRun:
         self._waiting = waiting
         self._resumed_with: tuple[MessageRecord, ...] = ()
         self.data = DataFlow()
+        self._calls = CallArguments()
         self._earlier_state = EarlierState(record, self.data, earlier_writes)
         self.generations = Generations()
         self._message_channels = {"messages"}
@@ -103,6 +107,9 @@ class GraphRun:
                 extras.update(dict.fromkeys(known))
             step.reads_count += len(known)
         for channel, item in split.data:
+            if task.is_call:
+                extras.update(self.data.of_argument(task, item))
+                continue
             found = dict.fromkeys(self.data.read(task, channel, item) or self._earlier_state.read(task, channel, item))
             extras.update(found)
             if channel and not found:
@@ -112,11 +119,11 @@ class GraphRun:
             step.scheduled_by = (sender.step,)
             if not new and not extras:
                 extras.update(dict.fromkeys(sender.step.writes or self.record.resolved_reads(sender.step)))
-        if task.is_call and not extras and not new:
-            extras.update(self._in_reach_of_call(task))
         if task.ns in self._waiting:
             extras.update(dict.fromkeys(self._resumed_with))
         self._set_reads(task, base, new, extras)
+        if task.is_call:
+            self._calls.note_call(step, value)
 
     def _read_history(self, task: Task, state: dict[str, Any]) -> tuple[Task | None, list[MessageRecord], Any, int]:
         """The longest message list of the state as (base task, what is new, the rest of the state, its length)."""
@@ -203,17 +210,6 @@ class GraphRun:
         actor_id, name, kind = earlier.actor
         return self.record.actor(actor_id, name, kind), earlier.step_id  # type: ignore[arg-type]
 
-    def _in_reach_of_call(self, task: Task) -> dict[MessageRecord, None]:
-        """An argument nobody wrote was computed from what the caller could see: its own input and earlier results."""
-        caller = task.step.parent
-        if caller is None:
-            return {}
-        reach = self.record.resolved_reads(caller)
-        for step in self.record.agents_inside(caller):
-            if step.ended:
-                reach.update(dict.fromkeys(step.writes))
-        return reach
-
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def write(self, task: Task, value: Any, *, scope: str | None = None) -> None:
@@ -232,6 +228,8 @@ class GraphRun:
         self.sent(task, value)
         if task.step.writes:
             self._read_from_inside(task)
+        if task.is_call:
+            self._calls.note_result(task.step, value)
         authors = {message.author for message in task.step.writes if message.author.kind == "agent"}
         if len(authors) == 1:
             (task.step.actor,) = authors
@@ -239,19 +237,24 @@ class GraphRun:
     def _read_from_inside(self, task: Task) -> None:
         """What a task writes itself, it wrote having seen the results of the tasks and graphs it ran."""
         inside = self.record.agents_inside(task.step)
-        results = dict.fromkeys(message for step in inside for message in step.writes) if inside else None
-        if not results:
+        if not inside:
             return
-        step = task.step
+        done = in_plan_order(step for step in inside if not is_call(step))  # of calls, `settle` takes care
+        results = dict.fromkeys(message for step in done for message in step.writes)
+        if results:
+            task.extras.update(results)
+            self._read_afterwards(task.step, results)
+
+    def _read_afterwards(self, step: StepRecord, results: dict[MessageRecord, None]) -> None:
+        """A step read these only after others had been given the same history as it."""
         for other in self.record.steps:
-            if other.reads_base is step:  # it was given the history that the task was given, not what came of it
+            if other.reads_base is step:
                 other.reads_new = (*(m for m in step.reads_new if m not in other.reads_dropped), *other.reads_new)
                 other.reads_dropped = (
                     *step.reads_dropped,
                     *(m for m in other.reads_dropped if m not in step.reads_new),
                 )
                 other.reads_base = step.reads_base
-        task.extras.update(results)
         step.reads_new = tuple(dict.fromkeys([*step.reads_new, *results]))
 
     def _write_message(self, task: Task, channel: str, message: Any) -> None:
@@ -291,7 +294,7 @@ class GraphRun:
                 generator.generates.append(record)
             passed += [(channel, value, (record,)) for channel, value in own]
         for channel, value, records in passed:
-            self.data.know(scope, channel, value, records, task.superstep)
+            self.data.know(scope, channel, value, records, task.superstep, of_call=task.is_call)
 
     def _add(
         self,
@@ -394,7 +397,7 @@ class GraphRun:
 
     def tool_ended(self, task: Task, step: StepRecord, output: Any) -> None:
         """Note what a tool returned; agents that it ran were read for it."""
-        inside = self.record.agents_inside(step)
+        inside = in_plan_order(self.record.agents_inside(step))
         results = dict.fromkeys(message for other in inside for message in other.writes)
         step.reads_new = tuple(dict.fromkeys([*step.reads_new, *results]))
         self.sent(task, output)
@@ -405,6 +408,25 @@ class GraphRun:
             self.generations.tool_started(step, call_id)
             if call_id in self.data.calls:
                 step.reads_new = (self.data.calls[call_id],)
+
+    def settle(self) -> None:
+        """Say what must not depend on who was faster, now that all is known. Off the user's path."""
+        if all(not message.id for message in self.record.messages):  # else some have been shown where they are
+            self._plan_tools()
+            order_messages(self.record)
+        self._calls.settle()
+        for caller, results in self._calls.callers():
+            if caller.writes and results:
+                self._read_afterwards(caller, dict.fromkeys(results))
+        self.record.answer = self.answer(self.record.output)
+
+    def _plan_tools(self) -> None:
+        """Tools that ran side by side in one task, in the order of the message that called them."""
+        rank = {call_id: place for place, call_id in enumerate(self.data.calls)}
+        for step in self.record.steps:
+            place = rank.get(step.attributes.get(sc.GEN_AI_TOOL_CALL_ID, "")) if step.kind == "tool" else None
+            if place is not None:
+                step.plan = ("tools", -1, (place,))
 
     def close(self) -> None:
         """Cut what refers back, at the run's end: see :meth:`credit_hooks.record.RunRecord.dissolve`."""
