@@ -31,6 +31,7 @@ from credit_hooks.outcome import FinishedRun, to_outcome
 from credit_hooks.ports import Evaluator, OnCredit, RunExporter, Verdict
 from credit_hooks.record import RunRecord, StepRecord
 from credit_hooks.rewards import Credit, CreditedRun, CreditStatus, run_attributes, span_attributes
+from credit_hooks.step_scores import StepScorePool
 from credit_hooks.trajectory import Trajectory
 
 __all__ = ["Pipeline", "RewardDelivery"]
@@ -90,6 +91,7 @@ class Pipeline:
         self._limits = limits
         self._evaluations = EvaluationPool(timeout=evaluate_timeout)
         self._baselines = BaselineTracker(config.baseline)
+        self._step_scores = StepScorePool()
         self._early_scores: OrderedDict[str, Verdict] = OrderedDict()
         self._metrics = metrics
         self._archive = RunArchive(max_runs, config)
@@ -230,7 +232,8 @@ class Pipeline:
             self._failed("evaluation", error, run.id)
             outcome, note = None, str(error)
             status = _why(error)
-        credited = self._credited(trajectory.with_outcome(outcome), status=status, note=note)
+        trajectory = self._step_scores.score_failure(trajectory.with_outcome(outcome), self._config)
+        credited = self._credited(trajectory, status=status, note=note)
         attributes = span_attributes(credited) if run.released is None and self._delivery == "span" else {}
         self._release(run, encoded, attributes, run.released or credited.credit.status)
         self._deliver(credited)

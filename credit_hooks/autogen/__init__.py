@@ -11,5 +11,6 @@ except ImportError as error:
 
 from credit_hooks.autogen.capture import TeamCapture
 from credit_hooks.autogen.install import capture_of, detach, install, instrument, uninstall
+from credit_hooks.autogen.judge import AutoGenJudge
 
-__all__ = ["TeamCapture", "capture_of", "detach", "install", "instrument", "uninstall"]
+__all__ = ["AutoGenJudge", "TeamCapture", "capture_of", "detach", "install", "instrument", "uninstall"]

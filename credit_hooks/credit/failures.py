@@ -14,7 +14,13 @@ from credit_hooks.credit.step_features import step_features
 from credit_hooks.credit.transcript import Transcript
 from credit_hooks.errors import ConfigurationError
 from credit_hooks.failure.bisection import Bisection, Observation, bisect
-from credit_hooks.failure.evidence_labels import first_error_of, observations_of, probe_label, step_scores_of
+from credit_hooks.failure.evidence_labels import (
+    STEP_SCORE,
+    first_error_of,
+    observations_of,
+    probe_label,
+    step_scores_of,
+)
 from credit_hooks.failure.localise import FailureCase, localise, posterior
 from credit_hooks.failure.localiser import Localiser
 from credit_hooks.rewards import FirstError
@@ -31,6 +37,7 @@ def failure_case(evidence: Evidence) -> tuple[FailureCase | None, tuple[str, ...
     labels = transcript.trajectory.labels
     ids = [message.id for message in transcript.messages]
     scores, notes = step_scores_of(labels, ids)
+    notes = (*notes, *_dependence(transcript.trajectory))
     observations = observations_of(labels, ids)
     scored = bool(np.isfinite(scores).any())
     told = scored or bool(observations) or bool(evidence.symptoms)
@@ -152,6 +159,16 @@ def locate_by_replay(
 def with_labels(trajectory: Trajectory, labels: Iterable[Label]) -> Trajectory:
     """A copy with more labels."""
     return trajectory.model_copy(update={"labels": (*trajectory.labels, *labels)})
+
+
+def _dependence(trajectory: Trajectory) -> tuple[str, ...]:
+    """A note where a model has judged its own work."""
+    written = {actor.model for actor in trajectory.actors} | {step.model for step in trajectory.steps}
+    judges = {label.source: label.annotator for label in trajectory.labels if label.name == STEP_SCORE}
+    return tuple(
+        f"step scores of {judges[model]} are by a model that also wrote in this run: they may share its mistakes"
+        for model in sorted(written & judges.keys() - {None}, key=str)
+    )
 
 
 def _label(ids: list[str], observation: Observation) -> Label:

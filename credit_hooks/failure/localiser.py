@@ -217,7 +217,7 @@ def _validation(
             return None
         args = [runs[i] for i in rest], [labels[i] for i in rest]
         fitted = Localiser.fit(*args, groups=[tasks[i] for i in rest], l2=l2, folds=0)
-        usual = np.bincount(args[1]).argmax()
+        usual = np.bincount([labels[i] for i in rest if _is_candidate(runs[i], labels[i])]).argmax()
         for i in held:
             probability, label = fitted.probability(runs[i]), labels[i]
             ranked = np.argsort(-probability, kind="stable")[:3].tolist()

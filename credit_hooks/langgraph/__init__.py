@@ -11,5 +11,6 @@ except ImportError as error:
 
 from credit_hooks.langgraph.callback import CreditCallback
 from credit_hooks.langgraph.install import install, uninstall
+from credit_hooks.langgraph.judge import LangChainJudge
 
-__all__ = ["CreditCallback", "install", "uninstall"]
+__all__ = ["CreditCallback", "LangChainJudge", "install", "uninstall"]
