@@ -1,7 +1,7 @@
 """TRAIL: traces of agents as trees of OpenInference spans, with errors that people marked span by span.
 
 Source: Deshpande et al., "TRAIL: Trace Reasoning and Agentic Issue Localization", arXiv 2505.08638. A trace is
-`trace_id, spans[{span_id, parent_span_id, span_name, span_attributes{flattened strings}, timestamp (ISO 8601), duration (ISO
+`trace_id, spans[{span_id, parent_span_id, span_name, span_attributes{flattened strings}, timestamp and duration (ISO
 8601), status_code Ok|Error|Unset, status_message, child_spans[...]}]`. Its annotations, `errors[{category, location (a
 span id), evidence, description, impact}], scores[...]`, are read where the document holds them too; files of their own
 are joined by :func:`credit_hooks_adapters.annotations.with_labels`.

@@ -142,7 +142,7 @@ class Evidence:
         for m in self.players:
             if not self.calls[m]:
                 continue
-            result = self._clean_result(m)
+            result = self.clean_result(m)
             if result is not None:
                 stance[m], votes[m] = stance[result], votes[result]
             elif not self.cues[m]:
@@ -155,7 +155,7 @@ class Evidence:
         own = np.array([bool(text and self.config.language.cue.search(text)) for text in self.texts], bool)
         cues = own.copy()
         for m in self.players:
-            result = self._clean_result(m) if self.calls[m] else None
+            result = self.clean_result(m) if self.calls[m] else None
             if result is not None:
                 cues[m] = own[result]
         return cues
@@ -178,7 +178,7 @@ class Evidence:
         players = self.provenance.players
         return {call: of_call for call, all_ in found.items() if (of_call := tuple(r for r in all_ if players[r]))}
 
-    def _clean_result(self, position: int) -> int | None:
+    def clean_result(self, position: int) -> int | None:
         """The last result that shows no hard error."""
         return next((r for r in reversed(self.results.get(position, ())) if r not in self.symptoms), None)
 
