@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from credit_hooks import semconv as sc
+from credit_hooks.native import essentials
 from credit_hooks.record import MessageRecord, RunRecord, Snapshot, StepRecord
-from credit_hooks.spans import LinkData, SpanData, SpanStatus
+from credit_hooks.spans import LinkData, SpanData, SpanFields
 from credit_hooks.trajectory import SCHEMA_VERSION
 
 __all__ = ["EncodedSpan", "EncodingLimits", "encode_steps"]
@@ -55,20 +56,27 @@ class EncodedSpan:
 
     def span_data(self, run: RunRecord) -> SpanData:
         """The record's own span, with content."""
+        return SpanData(*self._fields(run, self.content))
+
+    def essential_fields(self, run: RunRecord) -> SpanFields:
+        """The arguments of :meth:`span_data`, without what its reader never looks at."""
+        return self._fields(run, essentials(self.content, of_root=self.step is run.root))
+
+    def _fields(self, run: RunRecord, content: dict[str, Any]) -> SpanFields:
         step = self.step
-        status: SpanStatus = "error" if step.status == "error" else "unset"
-        return SpanData(
-            name=step.name,
-            trace_id=run.trace_id,
-            span_id=step.span_id,
-            parent_id=None if step.parent is None else step.parent.span_id,
-            start_ns=step.start_ns,
-            end_ns=step.end_ns,
-            status=status,
-            status_message=step.error,
-            attributes={**self.attributes, **self.content},
-            links=tuple(LinkData(*link) for link in run.links) if step is run.root else (),
-            scope="credit_hooks",
+        return (
+            step.name,
+            run.trace_id,
+            step.span_id,
+            None if step.parent is None else step.parent.span_id,
+            step.start_ns,
+            step.end_ns,
+            "error" if step.status == "error" else "unset",
+            step.error,
+            {**self.attributes, **content},
+            (),
+            tuple(LinkData(*link) for link in run.links) if step is run.root else (),
+            "credit_hooks",
         )
 
 

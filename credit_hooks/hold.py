@@ -32,13 +32,13 @@ from opentelemetry.trace import (
 
 from credit_hooks import __version__
 from credit_hooks.deferred import DeferredSpan
-from credit_hooks.record import Opened, RunRecord, StepRecord
+from credit_hooks.record import Opened, StepRecord
 
 __all__ = ["OpenedSpan", "PrivateIdGenerator", "SpanHolder"]
 
 _SCOPE = "credit_hooks"
-_CHUNK = 1000
-"""Spans released between two flushes: the SDK's batch processor keeps 2048 and drops the oldest beyond."""
+FLUSH_EVERY = 1000
+"""Spans of one run ended between two flushes: the SDK's batch processor keeps 2048 and drops the oldest beyond."""
 
 
 class PrivateIdGenerator(IdGenerator):
@@ -91,9 +91,10 @@ class OpenedSpan:
         span_id: 16 lower-case hex digits.
         trace_id: 32 lower-case hex digits.
         trace: The span context of the run's root, if spans are to be made after the run.
+        above: The span it is a child of.
+        held: Whether somebody is waiting for its end.
         span: The span, if it has started.
         context: The context of whatever runs inside, if it is known.
-        above: The span it is a child of.
     """
 
     __slots__ = ("above", "held", "known_context", "span", "span_id", "trace", "trace_id")
@@ -102,12 +103,11 @@ class OpenedSpan:
         self,
         span_id: str,
         trace_id: str,
-        *,
         trace: SpanContext | None = None,
-        span: Span | None = None,
-        context: Context | None = None,
         above: OpenedSpan | None = None,
         held: bool = False,
+        span: Span | None = None,
+        context: Context | None = None,
     ) -> None:
         self.span_id = span_id
         self.trace_id = trace_id
@@ -171,7 +171,7 @@ class SpanHolder:
         if parent.trace is not None:
             with self._lock:
                 self._held += 1
-            return OpenedSpan(_IDS.span_id(), parent.trace_id, trace=parent.trace, above=parent, held=True)
+            return OpenedSpan(_IDS.span_id(), parent.trace_id, parent.trace, parent, True)
         if parent.span is None:  # nobody is listening, or the run is not sampled
             return OpenedSpan(_IDS.span_id(), parent.trace_id, context=parent.known_context)
         tracer = self._current_tracer()
@@ -242,15 +242,9 @@ class SpanHolder:
             deferred.replay(opened.span)
 
     def force_flush(self) -> None:
-        """Let processors export everything, before the process ends."""
+        """Let processors export everything: between parts of a large run, and before the process ends."""
         flush = getattr(self._tracer_of, "force_flush", None)
         if flush is not None:
-            flush(5_000)
-
-    def flush(self, run: RunRecord, released: int) -> None:
-        """Let processors export between chunks of a large release."""
-        flush = getattr(self._tracer_of, "force_flush", None)
-        if flush is not None and released and released % _CHUNK == 0 and len(run.steps) > _CHUNK:
             flush(5_000)
 
     def _current_tracer(self) -> Tracer | None:

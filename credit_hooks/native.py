@@ -85,13 +85,13 @@ _REPEATED_IN_STEPS: Final = _REPEATED | {semconv.GEN_AI_INPUT_MESSAGES}
 """Content that backends show and that the messages say as well."""
 
 
-def essentials(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """A span's attributes without what the reader never looks at: mirrored values, and prompts, which repeat messages.
+def essentials(content: Mapping[str, Any], *, of_root: bool) -> dict[str, Any]:
+    """A span's content without what the reader never looks at: mirrored values, and prompts, which repeat messages.
 
     With a model that is given a growing history, prompts are nearly all of a run's bytes.
     """
-    left_out = _REPEATED if semconv.CREDIT_RUN_ID in attributes else _REPEATED_IN_STEPS
-    return {key: value for key, value in attributes.items() if key not in left_out}
+    left_out = _REPEATED if of_root else _REPEATED_IN_STEPS
+    return {key: value for key, value in content.items() if key not in left_out}
 
 
 class NativeAdapter:

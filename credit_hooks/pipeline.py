@@ -24,7 +24,7 @@ from credit_hooks.delivery import emit_events
 from credit_hooks.encode import EncodedSpan, EncodingLimits, encode_steps
 from credit_hooks.errors import CreditHooksError, EvaluationError, UnknownRunError
 from credit_hooks.evaluation import EvaluationPool
-from credit_hooks.hold import SpanHolder
+from credit_hooks.hold import FLUSH_EVERY, SpanHolder
 from credit_hooks.metrics import RunMetrics
 from credit_hooks.native import ADAPTER
 from credit_hooks.outcome import FinishedRun, to_outcome
@@ -217,7 +217,7 @@ class Pipeline:
         shown = run.released is None and self._delivery == "span"
         attributes = {run.root.span_id: run_attributes(credit)} if shown else {}
         self.stats[credit.status] += 1
-        self._archive.keep_spans(run.id, [span.span_data(run) for span in encoded])
+        self._archive.keep_spans(run.id, run.ended_ns, [span.essential_fields(run) for span in encoded])
         self._release(run, encoded, attributes, run.released or credit.status)
         self._metrics.finished(run, credit.status)
 
@@ -285,13 +285,16 @@ class Pipeline:
         for step in run.steps:
             step.end("unknown")
             span = known.get(id(step))
-            attributes = {**(step.attributes if span is None else span.attributes), **credit.get(step.span_id, {})}
+            attributes, content = (step.attributes, {}) if span is None else (span.attributes, span.content)
+            if step.span_id in credit:
+                attributes.update(credit[step.span_id])
             if step is run.root:
                 attributes[sc.CREDIT_STATUS] = status
-            self._complete(step, attributes, {} if span is None else span.content)
+            self._complete(step, attributes, content)
         for count, step in enumerate(reversed(run.steps), start=1):
             self._end(step)
-            self._holder.flush(run, count)
+            if count % FLUSH_EVERY == 0:
+                self._holder.force_flush()
 
     def _complete(self, step: StepRecord, attributes: Mapping[str, Any], content: Mapping[str, Any]) -> None:
         try:

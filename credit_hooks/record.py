@@ -299,6 +299,11 @@ class RunRecord:
         for message in self.messages:
             message.step = None
 
+    @property
+    def ended_ns(self) -> int:
+        """When its last step ended, in nanoseconds since the epoch."""
+        return max(step.end_ns or 0 for step in self.steps)
+
     def close_open_steps(self, status: StepStatus) -> None:
         """End whatever is still open, as when a run is cancelled around its steps."""
         now = time.time_ns()

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-__all__ = ["EventData", "LinkData", "SpanData", "SpanStatus"]
+__all__ = ["EventData", "LinkData", "SpanData", "SpanFields", "SpanStatus"]
 
 SpanStatus: TypeAlias = Literal["unset", "ok", "error"]
 
@@ -61,3 +61,7 @@ class SpanData:
     """Name of the instrumentation scope."""
     resource: Mapping[str, Any] = field(default_factory=dict)
     """Attributes of the resource."""
+
+
+SpanFields: TypeAlias = tuple[Any, ...]
+"""The arguments of a :class:`SpanData`, in order, where many are kept that may never be looked at."""

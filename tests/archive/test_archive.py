@@ -1,5 +1,6 @@
 """Kept runs come back as they were, however they were kept, and the oldest make room."""
 
+import dataclasses
 import json
 
 from credit_hooks import semconv
@@ -24,10 +25,14 @@ def test_a_credited_run_comes_back_equal():
     assert kept.get(sample_run().trajectory.id) == kept.last() == sample_run()
 
 
+def fields(span):
+    return tuple(getattr(span, field.name) for field in dataclasses.fields(span))
+
+
 def test_a_run_kept_as_spans_is_read_as_its_spans_are():
     (trajectory,) = ADAPTER.trajectories(sample_spans())
     kept = archive()
-    kept.keep_spans(trajectory.id, sample_spans())
+    kept.keep_spans(trajectory.id, 1, [fields(span) for span in sample_spans()])
     assert kept.last().trajectory == trajectory
 
 
@@ -46,8 +51,11 @@ def test_what_essentials_leave_out_is_never_read():
         ]
         return list(ADAPTER.trajectories(spans))
 
-    assert read(with_content) == read(lambda span: essentials(with_content(span)))
-    assert not any(prompt in essentials(with_content(span)).values() for span in sample_spans())
+    def kept(span):
+        return essentials(with_content(span), of_root=semconv.CREDIT_RUN_ID in span.attributes)
+
+    assert read(with_content) == read(kept)
+    assert not any(prompt in kept(span).values() for span in sample_spans())
 
 
 def test_the_oldest_runs_make_room():
@@ -68,7 +76,7 @@ def test_a_run_kept_again_replaces_itself_in_its_place():
 def test_runs_are_in_the_order_in_which_they_finished():
     kept = archive()
     for run_id, ended in (("late", 30), ("early", 10), ("middle", 20)):
-        kept.keep_spans(run_id, [SpanData("x", "0" * 32, "1" * 16, end_ns=ended)])
+        kept.keep_spans(run_id, ended, [("x", "0" * 32, "1" * 16)])
     assert list(kept._kept) == ["early", "middle", "late"]
 
 
