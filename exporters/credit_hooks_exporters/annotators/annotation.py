@@ -170,8 +170,8 @@ def _outcome(run: CreditedRun, step: Step, content: bool) -> Annotation:
     outcome = run.credit.outcome or 0.0
     stated = run.trajectory.outcome
     success = outcome >= 1.0 if stated is None or stated.success is None else stated.success
-    agents = {_name(run, actor_id): credit for actor_id, credit in run.credit.agents.items()}
-    ranked = ", ".join(f"{name} {credit:+.3f}" for name, credit in sorted(agents.items(), key=lambda item: -item[1]))
+    agents = sorted(run.credit.agents.items(), key=lambda item: (-item[1], item[0]))
+    ranked = ", ".join(f"{_name(run, actor_id)} {credit:+.3f}" for actor_id, credit in agents)
     rationale = f". {stated.explanation}" if content and stated is not None and stated.explanation else ""
     return _annotation(
         run,
