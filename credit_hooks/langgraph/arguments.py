@@ -9,6 +9,7 @@ the workflow was given.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from credit_hooks.langgraph.messages import is_message
@@ -18,8 +19,10 @@ from credit_hooks.record import MessageRecord, StepRecord
 
 __all__ = ["CallArguments"]
 
+_MAX_DEPTH = 4
 _MAX_ITEMS = 256
-"""Items of a container that are looked at one by one."""
+_MAX_VALUES = 1_024
+"""Values that are looked at one by one, of one container and in all of one call's arguments."""
 _MIN_INSIDE = 12
 """Characters of a text that is told from others by being inside of one."""
 _MAX_TEXTS = 64
@@ -59,7 +62,9 @@ class CallArguments:
             return
         if caller not in self._given:
             self._given[caller] = _Reads(caller.reads_base, caller.reads_new, caller.reads_dropped)
-        call = _Call(step, list(_values(arguments)), step.reads_base is None and not step.reads_new)
+        call = _Call(
+            step, list(islice(_values(arguments), _MAX_VALUES)), step.reads_base is None and not step.reads_new
+        )
         self._calls.setdefault(caller, []).append(call)
         if call.says_nothing:
             step.reads_base, step.reads_new, step.reads_dropped = self._given[caller]
@@ -108,7 +113,7 @@ class _Results:
         self._texts: list[tuple[str, Records]] = []
 
     def add(self, value: Any, records: Records) -> None:
-        for item in _values(value):
+        for item in islice(_values(value), _MAX_VALUES):
             key = _key(item)
             if key is not None:
                 self._known[key] = records
@@ -128,12 +133,11 @@ class _Results:
         return found
 
 
-def _values(value: Any) -> Iterator[Any]:
+def _values(value: Any, depth: int = 0) -> Iterator[Any]:
     """A value, its items, and theirs, as far as a result may have been put into it; the texts of messages."""
     yield value
-    for item in _items(value):
-        yield item
-        yield from _items(item)
+    for item in _items(value) if depth < _MAX_DEPTH else ():
+        yield from _values(item, depth + 1)
 
 
 def _items(value: Any) -> list[Any]:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import RemoveMessage
+from langgraph.constants import START
 from langgraph.types import Command
 
 from credit_hooks import semconv as sc
@@ -98,7 +99,7 @@ class GraphRun:
             base, new, rest, step.reads_count = self._read_history(task, value)
         split = channels(rest, self._message_channels) if rest else _NOTHING
         for channel, messages in split.messages:
-            known = [self.known(message, channel) for message in messages]
+            known = self._known_to(task, messages, channel)
             if base is None and not new and isinstance(value, dict) and isinstance(value.get(channel), list):
                 new = known
                 task.seen = (channel, list(messages))
@@ -138,7 +139,7 @@ class GraphRun:
                 tail = messages[len(before[0]) :]
                 if not are_messages(tail):
                     break
-                new = [self.known(message, channel) for message in tail]
+                new = self._known_to(task, tail, channel)
                 history = list(messages)
                 self._histories[task.scope, channel] = (history, task)
                 task.seen = (channel, history)
@@ -160,6 +161,12 @@ class GraphRun:
             return
         step.reads_dropped = tuple(record for record in base.extras if record not in extras)
         step.reads_new = (*(record for record in extras if record not in base.extras), *new)
+
+    def _known_to(self, task: Task, messages: list[Any], channel: str) -> list[MessageRecord]:
+        """The records of messages that a task was given; a call's arguments may be made up, see `arguments`."""
+        if task.is_call:
+            return [record for message in messages if (record := self._find(message)) is not None]
+        return [self.known(message, channel) for message in messages]
 
     def known(self, message: Any, channel: str | None = None) -> MessageRecord:
         """The record of a message that is read; one from before the run if nobody wrote it."""
@@ -214,6 +221,8 @@ class GraphRun:
 
     def write(self, task: Task, value: Any, *, scope: str | None = None) -> None:
         """Note what a task returned: new messages, new versions of known ones, data; the rest is passed on."""
+        if task.path and task.path[-1] == START:
+            return  # LangGraph's own: it routes the input, and passes it on as it was
         scope = task.scope if scope is None else scope
         split = channels(value, self._message_channels)
         for channel, messages in split.messages:

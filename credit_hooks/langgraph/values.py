@@ -145,7 +145,8 @@ def _holds_messages(value: Any, depth: int) -> bool:
 
 
 def _add_messages(channel: str, messages: list[Any], known: set[str], found: Channels) -> None:
-    known.add(channel)
+    if channel:  # a task that returns one message on its own may return a string on its own the next time
+        known.add(channel)
     found.messages.append((channel, messages))
 
 

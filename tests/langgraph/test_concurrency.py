@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from capture_cases.agents import asks, reader
 from capture_cases.basic import say
-from capture_cases.kit import MODES, TOPOLOGIES, captured, dag, unordered, user
+from capture_cases.kit import MODES, TOPOLOGIES, captured, dag, user
 from capture_cases.state import pipeline
 from langchain_core.messages import AIMessage
 from langgraph.graph import START, MessagesState, StateGraph
@@ -49,10 +49,10 @@ def of_run(number):
 
 def numbered(runs):
     """Provenance by the number the user gave."""
-    return {run.messages[0].text: unordered(dag(run)) for run in runs}
+    return {run.messages[0].text: dag(run) for run in runs}
 
 
-EVERY_RUN = {f"run {number}": unordered(of_run(number)) for number in range(RUNS)}
+EVERY_RUN = {f"run {number}": of_run(number) for number in range(RUNS)}
 
 
 def test_threads(callback):
@@ -92,8 +92,8 @@ async def test_all_topologies_at_once(callback):
     mode = AINVOKE
     topologies = [topology for topology in TOPOLOGIES.values() if not topology.config.get("configurable")]
     await asyncio.gather(*(topology.run(mode, callbacks=[callback]) for topology in topologies for _ in range(3)))
-    found = Counter(repr(sorted(unordered(dag(run)).items())) for run in captured(callback))
-    wanted = Counter(repr(sorted(unordered(turn.dag).items())) for topology in topologies for turn in topology.turns)
+    found = Counter(repr(sorted(dag(run).items())) for run in captured(callback))
+    wanted = Counter(repr(sorted(turn.dag.items())) for topology in topologies for turn in topology.turns)
     assert found == Counter({key: 3 * count for key, count in wanted.items()})
     assert callback.open_entries == 0
 
@@ -175,7 +175,7 @@ def installed():
 async def test_installed_for_the_process(topology, installed):
     await topology.run(INVOKE)
     await topology.run(AINVOKE)
-    assert [unordered(dag(run)) for run in captured(installed)] == [unordered(turn.dag) for turn in topology.turns] * 2
+    assert [dag(run) for run in captured(installed)] == [turn.dag for turn in topology.turns] * 2
     assert installed.open_entries == 0
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 import pytest
 from capture_cases.basic import say
-from capture_cases.kit import MODES, THREAD, TOPOLOGIES, captured, dag, unordered, user
+from capture_cases.kit import MODES, THREAD, TOPOLOGIES, captured, dag, user
 from langchain.agents import create_agent
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
@@ -26,7 +26,7 @@ INVOKE = MODES["invoke"]
 async def test_provenance_is_exactly_what_was_read(topology, mode, callback):
     outcomes = await topology.run(mode, callbacks=[callback])
     runs = captured(callback)
-    assert [unordered(dag(run)) for run in runs] == [unordered(turn.dag) for turn in topology.turns]
+    assert [dag(run) for run in runs] == [turn.dag for turn in topology.turns]
     assert [run.status for run in runs] == [turn.status for turn in topology.turns]
     assert [run.answer for run in runs] == [turn.answer for turn in topology.turns]
     raised = [outcome[1] if outcome[0] == "raised" else None for outcome in outcomes]

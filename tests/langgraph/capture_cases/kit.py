@@ -179,11 +179,6 @@ def dag(trajectory):
     }
 
 
-def unordered(graph):
-    """Siblings of one superstep are written, and so read, in the order of whichever thread was faster."""
-    return {child: sorted(parents) for child, parents in graph.items()}
-
-
 def _names(trajectory):
     names = {}
     for message in trajectory.messages:
