@@ -12,7 +12,9 @@ from credit_hooks.cli.commands.annotate import annotate
 from credit_hooks.cli.commands.demo import demo
 from credit_hooks.cli.commands.export import export
 from credit_hooks.cli.commands.report import report
+from credit_hooks.cli.commands.localise import localise
 from credit_hooks.cli.commands.runs import list_runs, show
+from credit_hooks.cli.commands.review import review
 from credit_hooks.cli.commands.score import score
 from credit_hooks.cli.common import fail
 from credit_hooks.cli.screen import screen, set_colour
@@ -79,5 +81,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "annotate": annotate,
     "demo": demo,
 }
+    "review": review,
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
+app.add_typer(localise)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from credit_hooks.failure.bisection import Observation
 from credit_hooks.trajectory import Label
 
-__all__ = ["FIRST_ERROR", "PROBE", "STEP_SCORE", "first_error_of", "observations_of", "probe_label", "step_scores_of"]
+__all__ = ["FIRST_ERROR", "PROBE", "READ_BY_CREDIT", "STEP_SCORE", "first_error_of", "observations_of", "probe_label", "step_scores_of"]
 
 FIRST_ERROR: Final = "first_error"
 """Somebody says that the run first went wrong in the labelled message; without a target: in none of them."""
@@ -24,6 +24,8 @@ STEP_SCORE: Final = "step_score"
 """A score in [0, 1] of the run up to the labelled message. Value None: there should be one, `reason` says why not."""
 PROBE: Final = "first_error_probe"
 """Success, 0 to 1, of doing the labelled message and everything after it anew."""
+READ_BY_CREDIT: Final = (STEP_SCORE, PROBE)
+"""Names of the labels that :func:`credit_hooks.credit.assign_credit` reads."""
 
 
 def step_scores_of(labels: Iterable[Label], message_ids: Sequence[str]) -> tuple[NDArray[np.float64], tuple[str, ...]]:

@@ -19,11 +19,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from credit_hooks.errors import DamagedRunError, StoreError
+from credit_hooks.errors import ConfigurationError, DamagedRunError, StoreError
+from credit_hooks.failure.evidence_labels import READ_BY_CREDIT
 from credit_hooks.rewards import Credit, CreditedRun
 from credit_hooks.store._file import explain, open_file, store_path
+from credit_hooks.store._labels import add_label, labels_of, with_stored_labels
 from credit_hooks.store._rows import COLUMNS, UPSERT, RunSummary, encode, load, storable
-from credit_hooks.trajectory import Trajectory
+from credit_hooks.trajectory import Label, Trajectory
 
 __all__ = ["RunStore"]
 
@@ -66,6 +68,22 @@ class RunStore:
         row = encode(run)
         with self._session() as connection:
             connection.execute(UPSERT, row)
+
+    def add_label(self, run_id: str, label: Label) -> None:
+        """Add what a person says of a stored run. Runs come back with it, and writing them again does not lose it.
+
+        The stored credit stays as it is, and so does what :func:`credit_hooks.credit.assign_credit` makes of the run.
+
+        Raises:
+            StoreError: there is no such run.
+            ConfigurationError: credit would read the label, so that the stored credit were no longer the run's.
+        """
+        if label.name in READ_BY_CREDIT:
+            raise ConfigurationError(f"credit reads {label.name} labels: put the run again, credited with it")
+        with self._session() as connection:
+            if connection.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone() is None:
+                raise StoreError(self._missing(connection, run_id))
+            add_label(connection, run_id, label)
 
     def get(self, run_id: str) -> CreditedRun:
         """The run with this id, or the only one whose id starts with it.
@@ -215,7 +233,7 @@ class RunStore:
 
     def _decode(self, run_id: str, trajectory: bytes, credit: bytes) -> CreditedRun:
         try:
-            return CreditedRun(trajectory=load(Trajectory, trajectory), credit=load(Credit, credit))
+            run = CreditedRun(trajectory=load(Trajectory, trajectory), credit=load(Credit, credit))
         except (zlib.error, ValueError, RecursionError) as error:
             first = str(error).splitlines()[0]
             raise DamagedRunError(
@@ -223,6 +241,9 @@ class RunStore:
                 "it is damaged, or was written by another version of credit-hooks",
                 run_id,
             ) from error
+        with self._session() as connection:
+            labels = labels_of(connection, run_id)
+        return run.model_copy(update={"trajectory": with_stored_labels(run.trajectory, labels)}) if labels else run
 
 
 @atexit.register
