@@ -344,7 +344,7 @@ def test_its_prompt_takes_the_blame_in_a_run(intervened, intervened_index):
 
 
 def test_unchanged_prompts_and_few_tasks_say_nothing(intervened, store):
-    for runs, reason in ((store, "no agent had two prompts"), (intervened[:16], "over 2 tasks")):
+    for runs, reason in ((store, "no agent had two prompts"), (intervened[:16], "2 tasks were run with two")):
         index = SiblingIndex()
         for run in runs:
             index.add(run)
@@ -364,6 +364,15 @@ def test_chance_differences_between_prompts_are_told_apart_rarely():
         ]
         named += any(effect.told_apart for effect in prompt_effects(facts))
     assert named <= 9  # about 5% of 60 expected
+
+
+def test_prompts_that_never_met_on_a_task_are_not_compared():
+    facts = [
+        fact(f"r{t}.{k}", t < 10, None, task=f"t{t}")._replace(prompts=(("bob", "a" if t < 10 else "b"),))
+        for t in range(20)
+        for k in range(3)
+    ]
+    assert prompt_effects(facts) == ()  # one prompt always succeeds, the other never: but so may their tasks
 
 
 def test_a_prompt_that_a_message_says_already_is_not_said_twice(run_of, said):

@@ -8,14 +8,19 @@ from credit_hooks.credit.siblings.facts import RunFacts
 from credit_hooks.credit.siblings.gate import Gate, fit_gate
 from credit_hooks.credit.siblings.index import SiblingIndex, assign_with_siblings
 from credit_hooks.credit.siblings.prompts import PromptEffect, prompt_effects, with_prompts
+from credit_hooks.credit.siblings.standings import Drift, Interval, Standing, Standings
 
 __all__ = [
+    "Drift",
     "Expectation",
     "Gate",
+    "Interval",
     "PromptEffect",
     "RunFacts",
     "SiblingConfig",
     "SiblingIndex",
+    "Standing",
+    "Standings",
     "TaskCounts",
     "assign_with_siblings",
     "conclusions",

@@ -1,10 +1,9 @@
 """Prompts as players: what a changed prompt did to the outcomes, and the share of a run's credit that this makes.
 
-A prompt is told by the digest of its text. Where an agent had several over the store, the outcome is regressed on which
-one it had, with a random intercept per task (quasi-demeaned by 1 - sqrt(a / (a + n_task)), a = 2) and ridge 1. The
-game between prompts is then additive, so its Shapley values are the coefficients less their mean over the store. Those
-of a run come from a fit without its task, so that its own outcome plays no part. Source of the transform: Swamy and
-Arora (1972), feasible generalised least squares for error components.
+A prompt is told by the digest of its text. Where an agent had several, the outcome is regressed on which one it had,
+within tasks only (fixed effects) and with ridge 1: prompts that never met on a task are not compared, as tasks differ by
+more than prompts. The game between prompts is then additive, so its Shapley values are the coefficients less their mean
+over the store. Those of a run come from a fit without its task, so that its own outcome plays no part.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ from credit_hooks.trajectory import Actor, Message, TextPart, Trajectory
 __all__ = ["PromptEffect", "PromptModel", "prompt_effects", "prompt_messages", "with_prompts"]
 
 _RIDGE = 1.0
-_TASK_STRENGTH = 2.0
 _MIN_TASKS = 5
 _MIN_RUNS = 3  # runs of a version, below which nothing is said of it
 _MAX_COLUMNS = 200
@@ -61,11 +59,12 @@ class PromptModel:
         self.reason: str | None = None
         self._shares: dict[str, dict[Prompt, float]] = {}
         names = sorted({_task(run) for run in ordered})
+        met = _tasks_where_prompts_met(ordered)
         self._columns = _columns(ordered)
         if not self._columns:
             self.reason = "no agent had two prompts in enough runs"
-        elif len(names) < _MIN_TASKS:
-            self.reason = f"prompts changed, but over {len(names)} tasks; {_MIN_TASKS} are needed"
+        elif met < _MIN_TASKS:
+            self.reason = f"prompts changed, but {met} tasks were run with two of them; {_MIN_TASKS} are needed"
         elif len(self._columns) > _MAX_COLUMNS:
             self.reason = f"{len(self._columns)} versions of prompts are too many to tell apart"
         else:
@@ -83,13 +82,11 @@ class PromptModel:
         task = np.array([number[_task(run)] for run in runs], np.intp)
         held = np.array([[prompt in run.prompts for prompt in self._columns] for run in runs], np.float64)
         size = np.bincount(task).astype(np.float64)
-        theta = (1.0 - np.sqrt(_TASK_STRENGTH / (_TASK_STRENGTH + size)))[task]
-        design = _demeaned(np.column_stack([np.ones(len(runs)), held]), task, size, theta)
-        y = _demeaned(np.array([[run.score] for run in runs]), task, size, theta)[:, 0]
+        design = _demeaned(held, task, size)
+        y = _demeaned(np.array([[run.score] for run in runs]), task, size)[:, 0]
         contrast = self._contrast(held)
-        penalty = np.diag([0.0, *[_RIDGE] * len(self._columns)])
-        gram, moment = design.T @ design + penalty, design.T @ y
-        inverse = np.linalg.pinv(gram)
+        gram, moment = design.T @ design + _RIDGE * np.eye(len(self._columns)), design.T @ y
+        inverse = np.linalg.inv(gram)
         residual = y - design @ (inverse @ moment)
         by_task = np.zeros((len(names), design.shape[1]))
         np.add.at(by_task, task, design * residual[:, None])
@@ -105,18 +102,18 @@ class PromptModel:
         self._shares[""] = dict(zip(self._columns, effect.tolist(), strict=True))
         for name, place in number.items():
             mine = design[task == place]
-            left = np.linalg.pinv(gram - mine.T @ mine) @ (moment - mine.T @ y[task == place])
+            left = np.linalg.solve(gram - mine.T @ mine, moment - mine.T @ y[task == place])
             self._shares[name] = dict(zip(self._columns, (contrast @ left).tolist(), strict=True))
 
     def _contrast(self, held: Vector) -> Vector:
         """Rows that take a version's coefficient less the mean over its agent's versions, weighted by their runs."""
         runs = held.sum(axis=0)
-        result = np.zeros((len(self._columns), len(self._columns) + 1))
+        result = np.zeros((len(self._columns), len(self._columns)))
         for k, (actor, _) in enumerate(self._columns):
             for other, (name, _) in enumerate(self._columns):
                 if name == actor:
                     of_actor = sum(runs[j] for j, (each, _) in enumerate(self._columns) if each == actor)
-                    result[k, other + 1] = (k == other) - runs[other] / of_actor
+                    result[k, other] = (k == other) - runs[other] / of_actor
         return result
 
 
@@ -132,10 +129,20 @@ def _task(run: RunFacts) -> str:
     return run.task if run.task is not None else f"run:{run.run_id}"
 
 
-def _demeaned(values: Vector, task: NDArray[np.intp], size: Vector, theta: Vector) -> Vector:
+def _tasks_where_prompts_met(runs: Iterable[RunFacts]) -> int:
+    """Tasks that some agent worked on with two different prompts."""
+    seen: dict[tuple[str, str], set[str]] = {}
+    for run in runs:
+        for actor, digest in run.prompts:
+            seen.setdefault((_task(run), actor), set()).add(digest)
+    return len({task for (task, _), digests in seen.items() if len(digests) > 1})
+
+
+def _demeaned(values: Vector, task: NDArray[np.intp], size: Vector) -> Vector:
+    """Values less their mean within the task."""
     sums = np.zeros((size.size, values.shape[1]))
     np.add.at(sums, task, values)
-    result: Vector = values - theta[:, None] * (sums / size[:, None])[task]
+    result: Vector = values - (sums / size[:, None])[task]
     return result
 
 

@@ -1,0 +1,73 @@
+"""`credit-hooks agents`, and `credit-hooks score` without paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated
+
+import typer
+
+from credit_hooks.cli.common import STORE, StorePath, print_json, run_progress
+from credit_hooks.cli.screen import plain, screen
+from credit_hooks.errors import ConfigurationError
+from credit_hooks.rewards import CreditedRun
+from credit_hooks.store import RunStore
+
+__all__ = ["agents"]
+
+
+def agents(
+    *,
+    store: StorePath = STORE,
+    stored: Annotated[bool, typer.Option("--stored", help="Credit as stored, without a look at other runs.")] = False,
+    action: Annotated[
+        list[str] | None, typer.Option(help="Name of a tool that changes something; may be repeated.")
+    ] = None,
+    baseline: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Expected outcome; that of the task's other runs if left out."),
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Write the new credit into the store.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Agents and roles over all runs of the store: credit with intervals, drift, what changed prompts did."""
+    from credit_hooks.cli import standing_tables
+    from credit_hooks.credit import CreditConfig
+    from credit_hooks.credit.siblings import SiblingConfig, SiblingIndex
+
+    if stored and (keep or action or baseline is not None):
+        raise ConfigurationError("--stored takes the credit as it is: leave out --keep, --action and --baseline")
+    index = None
+    if not stored:
+        config = CreditConfig() if baseline is None else CreditConfig(baseline=baseline)
+        siblings = SiblingConfig(actions=frozenset(action or ()), expectation=baseline is None)
+        index = SiblingIndex(config, siblings)
+    with RunStore(store, read_only=not keep) as opened, run_progress() as progress:
+        task = progress.add_task("agents", total=None)
+
+        def counted(runs: Iterable[CreditedRun]) -> Iterator[CreditedRun]:
+            for run in runs:
+                progress.advance(task)
+                yield run
+
+        def kept(runs: Iterable[CreditedRun]) -> Iterator[CreditedRun]:
+            for run in runs:
+                if keep:
+                    opened.put(run)
+                yield run
+
+        def read() -> Iterator[CreditedRun]:
+            return iter(opened)
+
+        runs = read() if index is None else kept(standing_tables.recredited(read, index))
+        found = standing_tables.summary(counted(runs), index)
+    if as_json:
+        print_json(standing_tables.as_json(found), indent=2)
+        return
+    console = screen()
+    if not found.standings.runs:
+        console.print(plain(f"no runs in {store}"))
+        return
+    console.print(standing_tables.view(found, console.width))
+    if keep:
+        console.print(plain(f"\nkept in {store}"))
