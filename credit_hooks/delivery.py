@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
+from typing import Final
+
 from opentelemetry import _logs
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
@@ -10,11 +13,14 @@ from credit_hooks.rewards import CreditedRun, span_attributes
 
 __all__ = ["emit_events"]
 
+_NAMESPACE: Final = uuid.UUID("d3f6a1f0-0f53-5c3e-8f0b-1f1f7a3c9e55")
+
 
 def emit_events(run: CreditedRun, *, logger_provider: _logs.LoggerProvider | None = None) -> int:
     """Send one event per span that has a reward, and one for the run; returns how many were sent.
 
     Agents are named in `gen_ai.evaluation.target`. No content is sent: explanations stay where the run is stored.
+    Repeats of an event carry the same `log.record.uid`, by which a backend may drop them.
     """
     logger = _logs.get_logger("credit_hooks", logger_provider=logger_provider)
     by_step = span_attributes(run)
@@ -31,6 +37,7 @@ def emit_events(run: CreditedRun, *, logger_provider: _logs.LoggerProvider | Non
             **values,
             sc.EVALUATION_NAME: sc.CREDIT_REWARD if sc.CREDIT_REWARD in values else sc.CREDIT_OUTCOME,
             sc.EVALUATION_SCORE_VALUE: value,
+            sc.LOG_RECORD_UID: str(uuid.uuid5(_NAMESPACE, f"{step.trace_id}/{step.id}/{value!r}")),
             sc.EVALUATION_TARGET: actor.name if actor is not None else (run.trajectory.name or "run"),
         }
         span_context = SpanContext(int(step.trace_id, 16), int(step.id, 16), is_remote=True, trace_flags=TraceFlags(1))
