@@ -8,13 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
+from credit_hooks.cli.commands.agents import agents
 from credit_hooks.cli.commands.annotate import annotate
 from credit_hooks.cli.commands.demo import demo
 from credit_hooks.cli.commands.export import export
-from credit_hooks.cli.commands.report import report
 from credit_hooks.cli.commands.localise import localise
-from credit_hooks.cli.commands.runs import list_runs, show
+from credit_hooks.cli.commands.report import report
 from credit_hooks.cli.commands.review import review
+from credit_hooks.cli.commands.runs import list_runs, show
 from credit_hooks.cli.commands.score import score
 from credit_hooks.cli.common import fail
 from credit_hooks.cli.screen import screen, set_colour
@@ -77,11 +78,12 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "show": show,
     "report": report,
     "score": score,
+    "agents": agents,
     "export": export,
     "annotate": annotate,
+    "review": review,
     "demo": demo,
 }
-    "review": review,
 for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
 app.add_typer(localise)
