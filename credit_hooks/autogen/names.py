@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from autogen_core.models import SystemMessage
 from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, get_tracer_provider
 
 __all__ = [
     "PRIVATE_NAMES",
+    "agents",
     "context_messages",
     "edges_of",
     "handoff_tools",
@@ -23,6 +25,9 @@ __all__ = [
     "model_name",
     "participants",
     "runtime_traces",
+    "set_system_message",
+    "set_system_messages",
+    "system_messages",
     "task_runners",
     "workbenches",
     "wrapped_agent",
@@ -35,7 +40,7 @@ PRIVATE_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "Swarm": ("_participants", "_group_chat_manager_name"),
     "GraphFlow": ("_participants", "_group_chat_manager_name", "_graph"),
     "SingleThreadedAgentRuntime": ("_tracer_helper",),
-    "AssistantAgent": ("_model_client", "_model_context", "_workbench", "_handoff_tools"),
+    "AssistantAgent": ("_model_client", "_model_context", "_workbench", "_handoff_tools", "_system_messages"),
     "CodeExecutorAgent": ("_model_client", "_model_context"),
     "SocietyOfMindAgent": ("_team", "_model_client", "_model_context"),
     "MessageFilterAgent": ("_wrapped_agent",),
@@ -84,6 +89,30 @@ def inner_team(agent: Any) -> Any:
 def wrapped_agent(agent: Any) -> Any:
     """The agent behind a MessageFilterAgent. None: no such agent."""
     return getattr(agent, "_wrapped_agent", None)
+
+
+def agents(team: Any) -> Iterator[Any]:
+    """A single agent itself; else all agents of a team, of the teams in it, and behind wrappers."""
+    yield team
+    for inner in (*participants(team), inner_team(team), wrapped_agent(team)):
+        if inner is not None:
+            yield from agents(inner)
+
+
+def system_messages(agent: Any) -> list[Any] | None:
+    """An agent's instructions. None: it takes none."""
+    found = getattr(agent, "_system_messages", None)
+    return found if isinstance(found, list) else None
+
+
+def set_system_messages(agent: Any, messages: list[Any] | None) -> None:
+    """Set an agent's instructions back."""
+    agent._system_messages = messages
+
+
+def set_system_message(agent: Any, text: str) -> None:
+    """Give an agent other instructions."""
+    agent._system_messages = [SystemMessage(content=text)]
 
 
 def model_clients(member: Any) -> list[Any]:
