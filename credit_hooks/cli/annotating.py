@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -15,6 +16,9 @@ __all__ = ["Told", "annotate_runs", "backend"]
 
 _RUNS_AT_ONCE = 10
 """Runs between two waits, so that a store of any size passes through a bounded queue without loss."""
+
+_GRACE = 5.0
+"""Seconds that an annotator has, beyond its patience, to say that it gives up."""
 
 
 class Told(NamedTuple):
@@ -62,15 +66,16 @@ def annotate_runs(
     exporter: RunExporter, runs: Iterable[CreditedRun], timeout: float, advance: Callable[[], None]
 ) -> Told:
     """Give all runs to the annotator and wait; at most `timeout` seconds at a time for the backend."""
+    logging.getLogger("credit_hooks").addHandler(logging.NullHandler())  # failures are printed below, once
     flush: Callable[[float], bool] = getattr(exporter, "flush", lambda _timeout: True)
     count, finished = 0, True
     for run in runs:
         exporter.export(run)
         count += 1
         advance()
-        if count % _RUNS_AT_ONCE == 0 and not flush(timeout):
+        if count % _RUNS_AT_ONCE == 0 and not flush(timeout + _GRACE):
             finished = False
             break
-    finished = flush(timeout) and finished
+    finished = finished and flush(timeout + _GRACE)
     failures = tuple(dict.fromkeys(getattr(exporter, "failures", ())))
     return Told(count, dict(getattr(exporter, "stats", {})), failures, finished)

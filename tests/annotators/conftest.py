@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 from dataclasses import dataclass, field
@@ -36,7 +37,6 @@ class FakeBackend:
     url: str = ""
     requests: list[Request] = field(default_factory=list)
     answer: Any = staticmethod(lambda request: 200)
-    threads: set[int] = field(default_factory=set)
 
 
 @pytest.fixture(autouse=True)
@@ -117,3 +117,35 @@ def rename():
 @pytest.fixture
 def rescore():
     return rescored
+
+
+@dataclass
+class Receiver:
+    url: str = ""
+    received: list[tuple[str, bytes]] = field(default_factory=list)
+
+
+@pytest.fixture
+def otlp_receiver():
+    """Takes OTLP over HTTP and keeps what came, decompressed."""
+    receiver = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            receiver.received.append((self.path, gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body))
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    receiver.url = f"http://127.0.0.1:{server.server_port}"
+    yield receiver
+    server.shutdown()
+    server.server_close()
+    thread.join()

@@ -261,7 +261,7 @@ def test_spans_are_flushed_before_their_annotations_are_sent(backend, run):
     assert order == ["flush", "send"]
 
 
-# --- secrets ------------------------------------------------------------------------------------------------------------
+# --- secrets ---
 
 CANARY = "canary-7f3a9"
 
@@ -313,7 +313,7 @@ def test_an_endpoint_that_is_no_address_is_refused_by_the_name_of_its_variable(e
         PhoenixAnnotator(endpoint)
 
 
-# --- processes ----------------------------------------------------------------------------------------------------------
+# --- processes ---
 
 PROGRAM = """
 import sys
