@@ -136,7 +136,7 @@ def _preview(parts: Sequence[dict[str, Any]]) -> str:
 
 def _encode_step(run: RunRecord, step: StepRecord, limits: EncodingLimits, shared: dict[str, str]) -> EncodedSpan:
     written = [_encoded(message, limits) for message in step.writes]
-    attributes: dict[str, Any] = {**step.attributes, **step.late, sc.CREDIT_STEP_STATUS: step.status}
+    attributes: dict[str, Any] = {**step.attributes, sc.CREDIT_STEP_STATUS: step.status}
     if step.actor is not None:
         attributes[sc.CREDIT_ACTOR_ID] = step.actor.id
     if step.scheduled_by:
@@ -216,7 +216,7 @@ def _content(
 ) -> dict[str, Any]:
     """`shared` keeps one copy of what many steps show alike, such as the tools that each call of a model is offered."""
     content: dict[str, Any] = {}
-    for key, value in step.private.items():
+    for key, value in (step.private or {}).items():
         if callable(value):
             shown = value()
             content[key] = shared.setdefault(shown, shown)

@@ -18,7 +18,16 @@ from opentelemetry.trace import Span
 
 from credit_hooks.trajectory import ActorKind, StepKind
 
-__all__ = ["ActorRecord", "MessageRecord", "Opened", "RunRecord", "RunStatus", "Snapshot", "StepRecord", "StepStatus"]
+__all__ = [
+    "ActorRecord",
+    "MessageRecord",
+    "Opened",
+    "RunRecord",
+    "RunStatus",
+    "Snapshot",
+    "StepRecord",
+    "StepStatus",
+]
 
 StepStatus: TypeAlias = Literal["ok", "error", "cancelled", "interrupted", "abandoned", "handoff", "unknown"]
 RunStatus: TypeAlias = Literal["ok", "error", "cancelled", "interrupted", "abandoned", "unknown"]
@@ -104,7 +113,7 @@ class StepRecord:
     actor: ActorRecord | None
     start_ns: int
     attributes: dict[str, Any]
-    """Attributes known at the start."""
+    """Attributes known so far."""
     opened: Opened | None = None
     """The OpenTelemetry span that shows it. None: there is none."""
     outer: Context | None = None
@@ -118,14 +127,12 @@ class StepRecord:
     reads_dropped: Sequence[MessageRecord] = ()
     reads_count: int = 0
     writes: list[MessageRecord] = field(default_factory=list)
-    generates: list[MessageRecord] = field(default_factory=list)
-    removes: list[str] = field(default_factory=list)
+    generates: tuple[MessageRecord, ...] = ()
+    removes: tuple[str, ...] = ()
     scheduled_by: tuple[StepRecord, ...] = ()
     plan: tuple[Any, ...] | None = None
     """(scope, superstep, path): steps that ran side by side are alike but for the path. None: it ran by itself."""
-    late: dict[str, Any] = field(default_factory=dict)
-    """Attributes known at the end."""
-    private: dict[str, Any] = field(default_factory=dict)
+    private: Mapping[str, Any] | None = None
     """Content attributes of its own, such as a tool's arguments. A function is called after the run, for its result."""
     prompt: Sequence[MessageRecord | Snapshot] = ()
     """What a model was shown, newest last: known messages, and snapshots of what was made for the prompt alone."""

@@ -156,8 +156,10 @@ def _stands_for(turn: Turn, item: Any, record: MessageRecord, found: list[Sequen
 def end_chat(scope: Scope, step: StepRecord, result: Any) -> None:
     """A model has answered."""
     usage = result.usage
-    step.late.update(dict.fromkeys((sc.GEN_AI_USAGE_INPUT_TOKENS, sc.LLM_TOKEN_COUNT_PROMPT), usage.prompt_tokens))
-    step.late.update(
+    step.attributes.update(
+        dict.fromkeys((sc.GEN_AI_USAGE_INPUT_TOKENS, sc.LLM_TOKEN_COUNT_PROMPT), usage.prompt_tokens)
+    )
+    step.attributes.update(
         dict.fromkeys((sc.GEN_AI_USAGE_OUTPUT_TOKENS, sc.LLM_TOKEN_COUNT_COMPLETION), usage.completion_tokens)
     )
     if scope.turn is not None and scope.step is scope.turn.step:
@@ -180,9 +182,8 @@ def start_tool(
     )
     if step is None:
         return None
-    step.private[sc.GEN_AI_TOOL_CALL_ARGUMENTS] = step.private[sc.INPUT_VALUE] = json.dumps(
-        dict(arguments or {}), default=repr
-    )
+    asked = json.dumps(dict(arguments or {}), default=repr)
+    step.private = {sc.GEN_AI_TOOL_CALL_ARGUMENTS: asked, sc.INPUT_VALUE: asked}
     if call_id is not None:
         turn.tools[call_id] = step
         if call_id in turn.calls:
@@ -197,5 +198,5 @@ def end_tool(scope: Scope, result: Any, status: StepStatus, error: BaseException
     to_text = getattr(result, "to_text", None)
     said = to_text() if callable(to_text) else result
     if isinstance(said, str):
-        step.private[sc.GEN_AI_TOOL_CALL_RESULT] = step.private[sc.OUTPUT_VALUE] = said
+        step.private = {**(step.private or {}), sc.GEN_AI_TOOL_CALL_RESULT: said, sc.OUTPUT_VALUE: said}
     scope.run.end_step(step, status, error)

@@ -202,7 +202,7 @@ class TeamRun:
             turn.calls.update((call.id, record) for call in message.content)
         for chat in reversed(turn.chats):
             if chat.made(message):
-                chat.step.generates.append(record)
+                chat.step.generates += (record,)
                 chat.entry.messages.append(message)
                 return
 
@@ -232,7 +232,7 @@ class TeamRun:
         steps = [turn.tools[result.call_id] for result in message.content if result.call_id in turn.tools]
         read = dict.fromkeys(known for step in steps for known in step.reads_new)
         for step in steps:
-            step.generates.append(record)
+            step.generates += (record,)
             step.reads_new = tuple(read)
         for entry in turn.awaiting_results[:1]:
             entry.messages.append(message)
@@ -318,7 +318,7 @@ class TeamRun:
         record = self._add(message, step.actor or self.record.actor("unknown", "unknown", "unknown"), step)
         for chat in reversed(team.chats):
             if chat.made(message):
-                chat.step.generates.append(record)
+                chat.step.generates += (record,)
                 break
         team.thread.append(record)
         return record

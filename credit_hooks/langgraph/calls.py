@@ -90,7 +90,7 @@ class CallEvents:
         if step is None:
             return
         if offered := parameters.get("tools") or parameters.get("functions"):
-            step.private[sc.GEN_AI_TOOL_DEFINITIONS] = partial(tool_definitions, tuple(offered))
+            step.private = {sc.GEN_AI_TOOL_DEFINITIONS: partial(tool_definitions, tuple(offered))}
         step.outer = nesting.current()
         nesting.model_called(run_id)
         self._open.enter_call(run_id, task, step)
@@ -111,7 +111,7 @@ class CallEvents:
         usage = getattr(message, "usage_metadata", None) or {}
         for key, names in _USAGE.items():
             if isinstance(usage.get(key), int):
-                step.late.update(dict.fromkeys(names, usage[key]))
+                step.attributes.update(dict.fromkeys(names, usage[key]))
         step.end("ok")
         if message is not None:
             with task.run.record.lock:
@@ -150,7 +150,7 @@ class CallEvents:
         )
         if step is None:
             return
-        step.private[sc.GEN_AI_TOOL_CALL_ARGUMENTS] = step.private[sc.INPUT_VALUE] = input_str
+        step.private = {sc.GEN_AI_TOOL_CALL_ARGUMENTS: input_str, sc.INPUT_VALUE: input_str}
         step.outer = nesting.current()
         self._open.enter_call(run_id, task, step)
         self._open.enter(run_id, task, step)
@@ -169,7 +169,7 @@ class CallEvents:
         step.end("ok")
         content = getattr(output, "content", output)
         if isinstance(content, str):
-            step.private[sc.GEN_AI_TOOL_CALL_RESULT] = step.private[sc.OUTPUT_VALUE] = content
+            step.private = {**(step.private or {}), sc.GEN_AI_TOOL_CALL_RESULT: content, sc.OUTPUT_VALUE: content}
         with task.run.record.lock:
             task.run.tool_ended(task, step, output)
         self._session.end_step(task.run.record, step)

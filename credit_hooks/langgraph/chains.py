@@ -65,7 +65,7 @@ class ChainEvents:
             # A graph inside a task says so: the namespace it checkpoints under is the task's own.
             if ns is not None and metadata.get("checkpoint_ns") == ns:
                 with parent.run.record.lock:
-                    parent.graphs.add(run_id)
+                    parent.graphs |= {run_id}
                     parent.run.enter_graph(parent, inputs)
             return
         self._start_task(run_id, parent, around or parent.step, ns, inputs, name, metadata)

@@ -25,7 +25,7 @@ class Generations:
         self._generated[id(message)] = step
         if (own_id := message_id(message)) is not None:
             self._generated[own_id] = step
-        task.chats.append((message, step))
+        task.chats = [*task.chats, (message, step)]
 
     def tool_started(self, step: StepRecord, call_id: str) -> None:
         """The message that answers a tool call is that tool's result."""

@@ -251,7 +251,7 @@ class GraphRun:
         done = in_plan_order(step for step in inside if not is_call(step))  # of calls, `settle` takes care
         results = dict.fromkeys(message for step in done for message in step.writes)
         if results:
-            task.extras.update(results)
+            task.extras = {**task.extras, **results}
             self._read_afterwards(task.step, results)
 
     def _read_afterwards(self, step: StepRecord, results: dict[MessageRecord, None]) -> None:
@@ -268,7 +268,7 @@ class GraphRun:
 
     def _write_message(self, task: Task, channel: str, message: Any) -> None:
         if type(message) is RemoveMessage:
-            task.step.removes.append(str(message.id))
+            task.step.removes += (str(message.id),)
             return
         record = self._by_identity(message)
         if record is not None and same_content(record.snapshot, message):
@@ -279,7 +279,7 @@ class GraphRun:
         added = self._add(message, author, task.step, channel, version=version)
         generator = self.generations.of_message(task, message)
         if generator is not None:
-            generator.generates.append(added)
+            generator.generates += (added,)
 
     def _write_data(self, task: Task, scope: str, data: list[tuple[str, Any]], source: Any) -> None:
         own: list[tuple[str, Any]] = []
@@ -300,7 +300,7 @@ class GraphRun:
             )
             generator = self.generations.of_data(task, (value for _, value in own))
             if generator is not None:
-                generator.generates.append(record)
+                generator.generates += (record,)
             passed += [(channel, value, (record,)) for channel, value in own]
         for channel, value, records in passed:
             self.data.know(scope, channel, value, records, task.superstep, of_call=task.is_call)
@@ -371,7 +371,7 @@ class GraphRun:
         for channel, value in split.data:
             records = self.data.leave_graph(task.ns, channel, value)
             if records:
-                task.nested[channel] = (value, records)
+                task.nested = {**task.nested, channel: (value, records)}
 
     def sent(self, task: Task, value: Any) -> None:
         """Note `Send`s, whose argument is another task's whole input."""

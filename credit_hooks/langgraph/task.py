@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from credit_hooks.record import MessageRecord, StepRecord
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from credit_hooks.langgraph.provenance import GraphRun
 
 __all__ = ["Task", "enclosing_scopes"]
+
+
+# Tasks are many and kept until the run is over: a container that stays empty costs the garbage collector a visit.
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
 class Task:
@@ -51,15 +56,15 @@ class Task:
         self.path = path
         self.superstep = superstep
         self.is_call = is_call
-        self.extras: dict[MessageRecord, None] = {}
+        self.extras: Mapping[MessageRecord, None] = _NOTHING
         """What it read beside the history that its read set's base covers."""
         self.seen: tuple[str, list[Any]] | None = None
         """(channel, messages) of the history it was given."""
-        self.chats: list[tuple[Any, StepRecord]] = []
+        self.chats: Sequence[tuple[Any, StepRecord]] = ()
         """(output message, step) of the model calls inside it."""
-        self.graphs: set[Any] = set()
+        self.graphs: frozenset[Any] = frozenset()
         """Run ids of graphs that run inside it."""
-        self.nested: dict[str, tuple[Any, tuple[MessageRecord, ...]]] = {}
+        self.nested: Mapping[str, tuple[Any, tuple[MessageRecord, ...]]] = _NOTHING
         """Final channel values of graphs that ran inside it, and who wrote them."""
 
 
