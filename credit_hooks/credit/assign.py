@@ -17,6 +17,7 @@ from credit_hooks.credit.score_shares import step_score_shares
 from credit_hooks.credit.shares import (
     Problem,
     Shares,
+    flow_shares,
     path_mass_shares,
     reachability_shares,
     reader_vote_shares,
@@ -33,6 +34,7 @@ _METHODS: Mapping[str, Callable[[Problem], Shares]] = {
     "reader_vote": reader_vote_shares,
     "provenance": path_mass_shares,
     "reachability": reachability_shares,
+    "flow": flow_shares,
 }
 _DEFAULT = CreditConfig()
 

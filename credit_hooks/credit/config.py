@@ -13,7 +13,7 @@ from credit_hooks.language import ENGLISH, Language
 
 __all__ = ["DEFAULT_BASELINE", "Baseline", "CreditConfig", "Level", "Method", "Players", "Potential", "Relation"]
 
-Method: TypeAlias = Literal["auto", "reader_vote", "provenance", "reachability", "replay", "step_scores"]
+Method: TypeAlias = Literal["auto", "reader_vote", "provenance", "reachability", "flow", "replay", "step_scores"]
 Level: TypeAlias = Literal["owen", "shapley"]
 Players: TypeAlias = Literal["messages", "agents"]
 Relation: TypeAlias = Literal["consumed", "visible", "scheduled"]
@@ -32,10 +32,12 @@ class CreditConfig(BaseModel):
     method: Method = "auto"
     """The value function. `auto`: `reader_vote` where messages say something, else `provenance`. `reader_vote`: what
     the messages say decides sign and size among those that provenance admits. `provenance`: path mass in the provenance
-    graph, never negative. `reachability`: agents by whether the answer is still reached without them. `step_scores`:
-    the growth of the run's step scores, errors negative and repairs positive; as `auto` where the run has none.
-    `replay`: the outcomes of the run repeated without some of its messages. It needs `replay=` of the callback or of
-    `instrument`; `assign_credit` itself repeats nothing, and does as `auto`."""
+    graph, never negative. `reachability`: agents by whether the answer is still reached without them. `flow`: shares of
+    those who hold the answer's numbers and entities, an agent's repetitions at a tenth; for training, where the default
+    can be gamed by repeating the answer. `step_scores`: the growth of the run's step scores, errors negative and
+    repairs positive; as `auto` where the run has none. `replay`: the outcomes of the run repeated without some of its
+    messages. It needs `replay=` of the callback or of `instrument`; `assign_credit` itself repeats nothing, and does as
+    `auto`."""
     level: Level = "owen"
     """`owen`: orders keep the messages of an agent together, so they sum to the agent's Shapley value. `shapley`:
     every message is a player of its own."""

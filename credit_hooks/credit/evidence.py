@@ -28,6 +28,7 @@ _MAX_RANK = 48  # .5^48 is below the last bit
 _ANCHOR_MESSAGES = 6
 _ANCHOR_DECAY = 0.3
 _STANCE_LOW, _STANCE_SPAN = 0.3, 0.3
+_REPEATED = 0.1  # of a unit that the same agent held before, in the damped flow
 _TASK_DAMPING = 0.1  # of units that the task already names, in the flow
 
 Bag = Mapping[str, float]
@@ -213,18 +214,29 @@ class Evidence:
         Each unit's weight goes to *all* its holders in equal parts: crediting the first only is wrong, since who
         introduces a number is often not who vouches for it.
         """
+        return self._flow(_FULL, repeated=1.0)
+
+    @cached_property
+    def damped_flow(self) -> Vector | None:
+        """As `flow`, of numbers and entities only, an agent's repetitions at a tenth: hard to earn by repeating."""
+        return self._flow(_FIRM, repeated=_REPEATED)
+
+    def _flow(self, weights: Sequence[float], repeated: float) -> Vector | None:
         weight = {
             unit: value * (_TASK_DAMPING if unit in self.task_units else 1.0)
-            for unit, value in self.anchor(_FULL).items()
+            for unit, value in self.anchor(weights).items()
         }
-        holders: dict[str, int] = dict.fromkeys(weight, 0)
-        held = {m: sorted(weight.keys() & set(self.units[m])) for m in self.players}
-        for units in held.values():
-            for unit in units:
-                holders[unit] += 1
+        held: dict[str, dict[int, float]] = {unit: {} for unit in weight}
+        known: set[tuple[int, str]] = set()
+        for m in self.players:
+            author = int(self.transcript.author[m])
+            for unit in weight.keys() & set(self.units[m]):
+                held[unit][m] = repeated if (author, unit) in known else 1.0
+                known.add((author, unit))
         flow = np.zeros(len(self.texts))
-        for m, units in held.items():
-            flow[m] = sum(weight[unit] / holders[unit] for unit in units)
+        for unit in sorted(held):
+            for m, part in held[unit].items():
+                flow[m] += weight[unit] * part / sum(held[unit].values())
         total = flow.sum()
         return flow / total if total > 0 else None
 

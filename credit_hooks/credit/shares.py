@@ -15,7 +15,7 @@ from credit_hooks.credit.provenance import Provenance
 from credit_hooks.credit.reader_vote import reader_vote_owen, reader_vote_shapley, reader_vote_value
 from credit_hooks.credit.transcript import Transcript
 
-__all__ = ["Problem", "Shares", "path_mass_shares", "reachability_shares", "reader_vote_shares"]
+__all__ = ["Problem", "Shares", "flow_shares", "path_mass_shares", "reachability_shares", "reader_vote_shares"]
 
 _DAMPING = 0.8  # weight of all that a message read against .2 of its own
 _PATH_NODES = 32  # exact to rounding for this damping, see `path_shapley`
@@ -97,6 +97,16 @@ def _votes(problem: Problem) -> tuple[Vector, float]:
             q[m] *= _ECHO
         supported.add(int(problem.transcript.author[m]))
     return (q / q[q > 0].mean() if w else q), w
+
+
+def flow_shares(problem: Problem) -> Shares:
+    """Damped flow of the answer's numbers and entities: never of mixed signs, and hard to raise by repetition."""
+    flow = problem.evidence.damped_flow
+    if flow is not None:
+        return Shares(flow, "flow")
+    found = path_mass_shares(problem)
+    note = "no message carries a number or an entity of the answer: shares come from provenance"
+    return Shares(found.share, f"provenance_only.{found.method}", low_evidence=True, notes=(note, *found.notes))
 
 
 def path_mass_shares(problem: Problem) -> Shares:

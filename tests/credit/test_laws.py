@@ -12,6 +12,7 @@ CONFIGS = {
     "provenance": CreditConfig(method="provenance", potential="expected_step"),
     "provenance_shapley": CreditConfig(method="provenance", level="shapley"),
     "reachability": CreditConfig(method="reachability", relation="scheduled"),
+    "flow": CreditConfig(method="flow"),
 }
 # Where several messages or steps share an id or an index, names do decide which of them comes first.
 ODD_LAWS = [law for law in CREDIT_LAWS if law is not credit_laws.names_do_not_matter]
