@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from credit_hooks.failure.bisection import Observation
 from credit_hooks.trajectory import Label
 
-__all__ = ["FIRST_ERROR", "PROBE", "READ_BY_CREDIT", "STEP_SCORE", "first_error_of", "observations_of", "probe_label", "step_scores_of"]
+__all__ = [
+    "FIRST_ERROR",
+    "PROBE",
+    "READ_BY_CREDIT",
+    "STEP_SCORE",
+    "first_error_of",
+    "observations_of",
+    "probe_label",
+    "step_scores_of",
+]
 
 FIRST_ERROR: Final = "first_error"
 """Somebody says that the run first went wrong in the labelled message; without a target: in none of them."""

@@ -25,6 +25,8 @@ class Options(BaseModel):
     """Rewards within [-threshold, threshold] are too small to be a lesson."""
     deduplicate: bool = True
     """Leave out rows that say the same as an earlier row. Formats of groups (grpo, art) keep them in any case."""
+    unpaired: bool = False
+    """KTO only: only failures that have no counterpart, to be learnt beside the pairs of a preference format."""
     low_evidence: bool = True
     """Take runs whose credit rests on provenance alone."""
     container: Literal["jsonl", "parquet"] | None = None
@@ -59,11 +61,14 @@ class Options(BaseModel):
             known = ", ".join(cls.model_fields)
             raise ConfigurationError(f"unknown option {', '.join(unknown)} of format {form}; known options: {known}")
         try:
-            return cls.model_validate(options)
+            read = cls.model_validate(options)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
             raise ConfigurationError(f"option {where} of format {form}: {first['msg']}") from error
+        if read.unpaired and form != "trl-kto":
+            raise ConfigurationError(f"option unpaired is for format trl-kto, not {form}")
+        return read
 
     def seat(self, default: Seat) -> Seat:
         """How the view is written: as asked for, otherwise as the format needs it."""

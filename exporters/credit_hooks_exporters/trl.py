@@ -12,7 +12,7 @@ from typing import Final
 
 from credit_hooks_exporters.examples import META_COLUMNS, Case, Row, group_of
 from credit_hooks_exporters.formats import Format
-from credit_hooks_exporters.preferences import preferences
+from credit_hooks_exporters.preferences import preferences, unpaired_failures
 from credit_hooks_exporters.table import TableExporter
 from credit_hooks_exporters.talks import talks
 
@@ -40,7 +40,11 @@ def _dpo(case: Case) -> Iterator[Row]:
 
 def _kto(case: Case) -> Iterator[Row]:
     threshold = case.options.threshold
+    unpaired = unpaired_failures(case) if case.options.unpaired else None
     for example in case.examples(lambda reward: None if abs(reward) > threshold else "below_threshold"):
+        if unpaired is not None and example.message.id not in unpaired:
+            case.ledger.drop((case.run_id, example.message.id), "no_unpaired_failure")
+            continue
         values = {
             "prompt": example.prompt,
             "completion": [example.completion],

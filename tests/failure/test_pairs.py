@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from credit_hooks.failure.pairs import Attempt, repair_pairs, sibling_pair
+from credit_hooks.failure.pairs import Attempt, repair_pairs, replay_pair, sibling_pair, undesirable
 
 FAILED = Attempt(("run", "m1"), "solver", "p1", "wrong", "call", -0.5, failed=True)
 REPAIR = Attempt(("run", "m4"), "solver", "p4", "right", "call", 0.25)
@@ -72,3 +72,57 @@ def test_a_rewarded_attempt_is_never_rejected(found, threshold):
         assert pair.rejected.reward < -threshold
         assert pair.chosen.author == pair.rejected.author
         assert pair.chosen.content != pair.rejected.content
+
+
+REPLAYED = Attempt(("run", "m1/replay0"), "solver", "p1", "right", "call", 1.0)
+
+
+def test_what_a_replay_wrote_is_chosen_by_what_it_gained_and_rejected_by_what_it_lost():
+    pair = replay_pair(FAILED, REPLAYED)
+    assert (pair.chosen, pair.rejected, pair.evidence, pair.margin) == (REPLAYED, FAILED, "replay", 1.0)
+    good = replace(FAILED, reward=0.4, failed=False)
+    worse = replay_pair(good, replace(REPLAYED, reward=-0.75))
+    assert (worse.chosen, worse.margin) == (good, 0.75)
+    for attempt, replayed in (
+        (good, REPLAYED),  # a rewarded message is never rejected, whatever a replay gained
+        (FAILED, replace(REPLAYED, reward=-0.5)),
+        (FAILED, replace(REPLAYED, reward=0.0)),
+        (FAILED, replace(REPLAYED, prefix="p2")),
+        (FAILED, replace(REPLAYED, author="checker")),
+        (FAILED, replace(REPLAYED, content="wrong")),
+    ):
+        assert replay_pair(attempt, replayed) is None
+
+
+def all_pairs(found, threshold=0.0):
+    pairs = repair_pairs(found, threshold=threshold)
+    pairs += [pair for one in found if (pair := sibling_pair(one, found, threshold=threshold))]
+    pairs += [pair for a in found for b in found if (pair := replay_pair(a, b, threshold=threshold))]
+    return pairs
+
+
+@given(attempts, st.sampled_from([0.0, 0.2]))
+def test_both_sides_were_written_answer_one_prefix_and_have_a_margin(found, threshold):
+    for pair in all_pairs(found, threshold):
+        assert pair.chosen in found
+        assert pair.rejected in found
+        assert pair.prefix == pair.rejected.prefix
+        assert 0 < pair.margin <= 2
+        if pair.evidence == "repair":
+            assert pair.rejected.failed
+            assert found.index(pair.rejected) < len(found) - 1 - found[::-1].index(pair.chosen)
+            assert pair.chosen.form == pair.rejected.form
+        else:
+            assert pair.chosen.prefix == pair.prefix
+
+
+@given(attempts, st.sampled_from([0.0, 0.2]))
+def test_a_failure_is_rejected_in_a_pair_or_an_undesirable_example_and_never_both(found, threshold):
+    pairs = repair_pairs(found, threshold=threshold)
+    alone = undesirable(found, pairs, threshold=threshold)
+    rejected = {pair.rejected.key for pair in pairs}
+    for attempt in found:
+        failure = attempt.failed and attempt.reward < -threshold
+        assert failure == (attempt in alone or (failure and attempt.key in rejected))
+    assert not rejected & {attempt.key for attempt in alone}
+    assert all(attempt.reward < 0 for attempt in alone)
