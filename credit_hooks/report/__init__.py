@@ -1,15 +1,19 @@
-"""A credited run as one self-contained HTML page, readable without network."""
+"""Credited runs as self-contained HTML pages, readable without network: one run, or all of a store."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from credit_hooks.errors import MissingExtraError
 from credit_hooks.rewards import CreditedRun
+from credit_hooks.store import RunStore
 
-__all__ = ["render"]
+__all__ = ["render", "render_all"]
 
 
 def render(run: CreditedRun) -> str:
-    """The page: headline, credit per agent, provenance graph in lanes per agent, messages, and a table.
+    """The page of a run: headline, credit per agent, provenance graph in lanes per agent, messages, and a table.
 
     Pure and deterministic. Everything from the run is escaped, and a content security policy allows the page's own
     style and script alone, by hash. Pages stay below about 3 MB: long texts and very long runs are cut, and say so.
@@ -17,10 +21,36 @@ def render(run: CreditedRun) -> str:
     Raises:
         MissingExtraError: jinja2 is not installed.
     """
-    try:
+    with _needs_jinja():
         from credit_hooks.report.run.page import render_page
+    return render_page(run)
+
+
+def render_all(store: RunStore, *, progress: Callable[[], None] | None = None) -> str:
+    """The page of all runs: outcomes and each agent's credit over time, runs to look at, the worst messages.
+
+    Runs are read one at a time and added up in bounded memory; only of the runs and messages that stand out, at most
+    60 per reason and 100 messages, are contents read. The page stays below 3 MB for any store, and says what it leaves out. Escaped
+    and locked as :func:`render` is. Times are UTC.
+
+    Args:
+        store: The runs.
+        progress: Called once for each run read.
+
+    Raises:
+        MissingExtraError: jinja2 is not installed.
+        StoreError: the store cannot be read. Single damaged runs are counted and left out.
+    """
+    with _needs_jinja():
+        from credit_hooks.report.overview.page import render_overview
+    return render_overview(store, progress)
+
+
+@contextmanager
+def _needs_jinja() -> Iterator[None]:
+    try:
+        yield
     except ModuleNotFoundError as error:
         if error.name not in ("jinja2", "markupsafe"):
             raise
         raise MissingExtraError("the HTML report", "report") from error
-    return render_page(run)

@@ -11,9 +11,9 @@ from typing import Final, NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from credit_hooks.rewards import CreditedRun
+from credit_hooks.rewards import Credit, CreditedRun
 
-__all__ = ["COLUMNS", "UPSERT", "RunSummary", "encode", "load", "storable"]
+__all__ = ["COLUMNS", "UPSERT", "RunCredit", "RunSummary", "encode", "load", "storable"]
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -63,6 +63,17 @@ class RunSummary(NamedTuple):
     """Conversation the run belongs to. None: none."""
     schema_version: str
     """Version of the trajectory schema."""
+
+
+class RunCredit(NamedTuple):
+    """A run's credit without its messages: what a look at many runs needs."""
+
+    summary: RunSummary
+    """The run."""
+    names: dict[str, str]
+    """Names of the credited agents by actor id."""
+    credit: Credit | None
+    """Its credit. None: it is damaged, or was written by another version of credit-hooks."""
 
 
 COLUMNS: Final = RunSummary._fields

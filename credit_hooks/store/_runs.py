@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import difflib
+import json
 import os
 import sqlite3
 import threading
@@ -24,7 +25,7 @@ from credit_hooks.failure.evidence_labels import READ_BY_CREDIT
 from credit_hooks.rewards import Credit, CreditedRun
 from credit_hooks.store._file import explain, open_file, store_path
 from credit_hooks.store._labels import add_label, labels_of, with_stored_labels
-from credit_hooks.store._rows import COLUMNS, UPSERT, RunSummary, encode, load, storable
+from credit_hooks.store._rows import COLUMNS, UPSERT, RunCredit, RunSummary, encode, load, storable
 from credit_hooks.trajectory import Label, Trajectory
 
 __all__ = ["RunStore"]
@@ -150,6 +151,20 @@ class RunStore:
                 yield self._decode(*encoded)
                 after = sequence
 
+    def credits(self) -> Iterator[RunCredit]:
+        """The credit of every run, oldest first, without reading its messages."""
+        columns = f"sequence, {', '.join(COLUMNS)}, agents, credit"
+        after: int | None = -1
+        while after is not None:
+            with self._session() as connection:
+                rows = connection.execute(
+                    f"SELECT {columns} FROM runs WHERE sequence > ? ORDER BY sequence LIMIT {_PAGE}",  # noqa: S608
+                    (after,),
+                ).fetchall()
+            for _, *summary, names, credit in rows:
+                yield RunCredit(RunSummary(*summary), json.loads(names), _load_credit(credit))
+            after = rows[-1][0] if rows else None
+
     def __len__(self) -> int:
         with self._session() as connection:
             return int(connection.execute("SELECT count(*) FROM runs").fetchone()[0])
@@ -252,6 +267,13 @@ def _rest_all() -> None:
     # writes from a later exit handler opens it again.
     for store in list(_OPEN):
         store._rest()
+
+
+def _load_credit(blob: bytes) -> Credit | None:
+    try:
+        return load(Credit, blob)
+    except (zlib.error, ValueError, RecursionError):
+        return None
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

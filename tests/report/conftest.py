@@ -1,13 +1,13 @@
-import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
 
-_spec = importlib.util.spec_from_file_location("made_up", Path(__file__).parent / "made_up.py")
-_made_up = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_made_up)
+sys.path.insert(0, str(Path(__file__).parent))
+
+import made_up  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def make_run():
-    return _made_up.make_run
+    return made_up.make_run
