@@ -30,6 +30,7 @@ from credit_hooks.native import ADAPTER
 from credit_hooks.outcome import FinishedRun, to_outcome
 from credit_hooks.ports import Evaluator, OnCredit, RunExporter, Verdict
 from credit_hooks.record import RunRecord, StepRecord
+from credit_hooks.replay import Replays
 from credit_hooks.rewards import Credit, CreditedRun, CreditStatus, run_attributes, span_attributes
 from credit_hooks.step_scores import StepScorePool
 from credit_hooks.trajectory import Trajectory
@@ -53,6 +54,7 @@ class Pipeline:
         source_id: A framework's message object to its id. None: it has none.
         evaluate: Says how a run ended. None: outcomes arrive later through :meth:`score`.
         config: How credit is assigned.
+        replays: What can run runs again. None: nothing can.
         exporters: Receive every credited run.
         on_credit: Called with every credited run.
         delivery: "span": rewards are attributes of the held spans. "event": spans end at once, rewards are log events.
@@ -71,6 +73,7 @@ class Pipeline:
         *,
         evaluate: Evaluator | None,
         config: CreditConfig,
+        replays: Replays | None = None,
         exporters: Sequence[RunExporter],
         on_credit: OnCredit | None,
         delivery: RewardDelivery,
@@ -85,6 +88,7 @@ class Pipeline:
         self._source_id = source_id
         self._evaluate = evaluate
         self._config = config
+        self._replays = replays
         self._exporters = tuple(exporters)
         self._on_credit = on_credit
         self._delivery = delivery
@@ -173,6 +177,17 @@ class Pipeline:
         emit_events(run)
         return run
 
+    def known(self, run_id: str) -> CreditedRun:
+        """A finished run.
+
+        Raises:
+            UnknownRunError: nothing is known of it.
+        """
+        known = self._archive.get(run_id) or (None if self._recall is None else self._recall(run_id))
+        if known is None:
+            raise UnknownRunError(self._unknown(run_id))
+        return known
+
     def _unknown(self, run_id: str) -> str:
         places = f"the newest {self._max_runs} runs of this process"
         if self._recall is not None:
@@ -209,7 +224,7 @@ class Pipeline:
         with self._lock:
             scored = run.id in self._early_scores
         too_long = len(run.messages) > self._config.max_messages  # which its credit has to say
-        return scored or too_long or self._evaluate is not None or bool(self._exporters)
+        return scored or too_long or self._evaluate is not None or bool(self._exporters) or self._replays is not None
 
     def _set_aside(self, run: RunRecord, encoded: list[EncodedSpan]) -> None:
         """Keep a run for :meth:`score` as it is: reading its trajectory costs as much as all else after a run."""
@@ -224,6 +239,8 @@ class Pipeline:
     def _credit(self, run: RunRecord, encoded: list[EncodedSpan]) -> None:
         trajectory = _trajectory(run, encoded)
         finished = FinishedRun(trajectory, run.output, run.inputs, run.error, run.metadata)
+        if self._replays is not None:
+            self._replays.keep(finished)
         status: CreditStatus | None = None
         note: str | None = None
         try:
@@ -263,10 +280,12 @@ class Pipeline:
     ) -> CreditedRun:
         outcome = trajectory.outcome
         if outcome is not None and outcome.baseline is None:
-            resolved = outcome.model_copy(update={"baseline": self._baselines.resolve(trajectory)})
-            trajectory = trajectory.with_outcome(resolved)
+            if self._replays is None or not self._replays.finds_baseline:
+                resolved = outcome.model_copy(update={"baseline": self._baselines.resolve(trajectory)})
+                trajectory = trajectory.with_outcome(resolved)
             self._baselines.observe(trajectory, outcome.score)
-        credit = assign_credit(trajectory, self._config)
+        replayed = None if self._replays is None else self._replays.credit(trajectory)
+        credit = replayed or assign_credit(trajectory, self._config)
         if status is not None:
             notes = (*credit.notes, *([note] if note else []))
             credit = credit.model_copy(update={"status": status, "notes": notes})

@@ -24,6 +24,7 @@ from credit_hooks.metrics import Levels, RunMetrics
 from credit_hooks.pipeline import Pipeline
 from credit_hooks.ports import Evaluator, OnCredit, RunExporter, Verdict
 from credit_hooks.record import ActorRecord, RunRecord, RunStatus, StepRecord
+from credit_hooks.replay import Replayer, Replays
 from credit_hooks.rewards import CreditedRun
 from credit_hooks.store import RunStore, store_path
 from credit_hooks.trajectory import StepKind
@@ -85,6 +86,8 @@ class CaptureOptions(TypedDict, total=False):
     """Most credited runs kept in memory for `runs` and `score`. Default 1,000."""
     limits: EncodingLimits
     """How much content is kept of one message."""
+    replay: Replayer | None
+    """How runs can be run again, for `CreditConfig(method="replay")` and `counterfactual`. Default: they cannot."""
 
 
 class CaptureSession:
@@ -113,11 +116,14 @@ class CaptureSession:
         self._metrics = RunMetrics(options.get("meter_provider"), framework, stats, self._levels)
         store = _store(options.get("store"))
         exporters = [*([] if store is None else [store]), *options.get("exporters", ())]
+        config = _config(options)
+        self._replays = _replays(options, config)
         self._pipeline = Pipeline(
             self._holder,
             source_id,
             evaluate=options.get("evaluate"),
-            config=_config(options),
+            config=config,
+            replays=self._replays,
             exporters=exporters,
             on_credit=options.get("on_credit"),
             delivery=self._delivery,
@@ -182,6 +188,20 @@ class CaptureSession:
         if run is not None:
             self._worker.submit(lambda: self._metrics.credited(run))
         return run
+
+    def replayed(self, run: str | CreditedRun) -> tuple[Replays, CreditedRun]:
+        """A finished run, and what can run it again.
+
+        Raises:
+            ConfigurationError: no `replay=` was given.
+            UnknownRunError: nothing is known of the run.
+        """
+        if self._replays is None:
+            raise ConfigurationError("a counterfactual needs replay=, such as CreditCallback(replay=Replay(graph))")
+        if isinstance(run, CreditedRun):
+            return self._replays, run
+        self._worker.flush(30.0)
+        return self._replays, self._pipeline.known(run)
 
     @property
     def has_room(self) -> bool:
@@ -339,6 +359,15 @@ def _check(options: CaptureOptions) -> None:
     meters = given.get("meter_provider")
     if meters is not None and not callable(getattr(meters, "get_meter", None)):
         raise ConfigurationError(f"meter_provider is an OpenTelemetry MeterProvider, not {meters!r}")
+
+
+def _replays(options: CaptureOptions, config: CreditConfig) -> Replays | None:
+    replayer = options.get("replay")
+    if replayer is not None:
+        return Replays(replayer, options.get("evaluate"), config)
+    if config.method == "replay":
+        raise ConfigurationError("CreditConfig(method='replay') needs replay=, which says how to run the team again")
+    return None
 
 
 def _capture_content(option: bool | None) -> bool:

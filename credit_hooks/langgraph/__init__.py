@@ -12,5 +12,6 @@ except ImportError as error:
 from credit_hooks.langgraph.callback import CreditCallback
 from credit_hooks.langgraph.install import install, uninstall
 from credit_hooks.langgraph.judge import LangChainJudge
+from credit_hooks.langgraph.replay.front import MaskedTurn, Replay
 
-__all__ = ["CreditCallback", "LangChainJudge", "install", "uninstall"]
+__all__ = ["CreditCallback", "LangChainJudge", "MaskedTurn", "Replay", "install", "uninstall"]

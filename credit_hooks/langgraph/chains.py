@@ -16,6 +16,7 @@ from credit_hooks.langgraph import nesting
 from credit_hooks.langgraph.actors import Authors
 from credit_hooks.langgraph.open_runs import OpenRuns, guarded, status_of, text
 from credit_hooks.langgraph.provenance import GraphRun
+from credit_hooks.langgraph.replay.recording import Recorder
 from credit_hooks.langgraph.task import Task
 from credit_hooks.langgraph.threads import ThreadMemory
 from credit_hooks.record import StepRecord, StepStatus
@@ -27,6 +28,11 @@ __all__ = ["ChainEvents"]
 class ChainEvents:
     """The part of the callback that hears of chains. A run is the outermost one, a task is one in a new namespace."""
 
+    hears_own_runs = False
+    """Whether runs that we start ourselves, as in evaluators and replays, are captured."""
+
+    _recorder: Recorder | None
+    """Takes what replay needs. None: runs are not replayed."""
     _session: CaptureSession
     _open: OpenRuns
     _threads: ThreadMemory
@@ -51,7 +57,7 @@ class ChainEvents:
         parent = self._open.tasks.get(parent_run_id) if parent_run_id is not None else None
         metadata = metadata or {}
         if parent is None:
-            if inside_hook.get() or parent_run_id in self._open.ended:
+            if (inside_hook.get() and not self.hears_own_runs) or parent_run_id in self._open.ended:
                 return
             if self._session.has_room:
                 self._start_run(run_id, inputs, name, metadata)
@@ -90,6 +96,8 @@ class ChainEvents:
         waiting = frozenset[str]() if resumed is None else resumed.waiting
         run = GraphRun(record, Authors(record), self._threads.messages(thread), self._threads.writes(thread), waiting)
         task = Task(run, run_id, record.root, ns="", path=(), superstep=-1, is_call=False)
+        if self._recorder is not None:
+            self._recorder.start_run(record.id, record.name, inputs, thread)
         with record.lock:
             run.start(inputs)
         self._open.enter(run_id, task)
@@ -141,6 +149,8 @@ class ChainEvents:
         step.outer = nesting.current()
         step.plan = (task.scope, task.superstep, path_of_task)
         self._open.enter(run_id, task)
+        if self._recorder is not None:
+            self._recorder.start(run.record.id, ns, inputs, metadata)
         with run.record.lock:
             run.read(task, inputs)
 
@@ -155,6 +165,8 @@ class ChainEvents:
         elif task.step is task.run.record.root:
             self._end_run(task, outputs, None)
         else:
+            if self._recorder is not None:
+                self._recorder.end(task.run.record.id, task.ns, outputs, None)
             self._end_task(task, outputs, "ok", None)
 
     @guarded
@@ -163,6 +175,8 @@ class ChainEvents:
         task = self._open.tasks.get(run_id)
         if task is None:
             return
+        if self._recorder is not None and task.run_id == run_id and isinstance(error, Exception):
+            self._recorder.end(task.run.record.id, task.ns, None, error)
         if task.run_id != run_id:
             self._end_inner(run_id, task, None)
         elif task.step is task.run.record.root:

@@ -8,6 +8,7 @@ from credit_hooks.replay.counterfactual import Counterfactual, acounterfactual, 
 from credit_hooks.replay.credit import areplay_credit, replay_credit
 from credit_hooks.replay.meter import Meter, ReplayLimits, RunMeter
 from credit_hooks.replay.port import Intervention, Player, Replayer, System
+from credit_hooks.replay.replays import Replays
 from credit_hooks.replay.tape import Claim, Recorded, Tape
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Recorded",
     "ReplayLimits",
     "Replayer",
+    "Replays",
     "RunMeter",
     "System",
     "Tape",

@@ -87,7 +87,3 @@ class Replayer(Protocol):
             ReplayRefusedError: the run cannot be run again, and why: it was not recorded, or is another team's.
         """
         ...
-
-    def release(self, run_id: str) -> None:
-        """The recording of a run may be given up as far as credit is concerned: it has been used, or is not wanted."""
-        ...

@@ -138,9 +138,6 @@ class MadeUpReplay:
     def system(self, run):
         return MadeUpSystem(self.team)
 
-    def release(self, run_id):
-        pass
-
 
 def scored(system, evaluate):
     """The run's trajectory with the outcome that its evaluator gives."""

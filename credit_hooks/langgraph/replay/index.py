@@ -1,0 +1,304 @@
+"""A recorded run, looked up by place: which messages were written where, by whom, and what each place came to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.messages import ToolMessage
+from langgraph.prebuilt import ToolNode
+from langgraph.pregel import Pregel
+from langgraph.types import Command
+
+from credit_hooks import semconv as sc
+from credit_hooks.errors import ReplayRefusedError
+from credit_hooks.langgraph.messages import is_message
+from credit_hooks.langgraph.replay.gates import Outcome, Path, leaves, outcome_of
+from credit_hooks.langgraph.replay.masks import DATA, Masks, said, written_in
+from credit_hooks.langgraph.replay.places import node_path, places_of
+from credit_hooks.langgraph.replay.recording import Execution, Recording
+from credit_hooks.langgraph.replay.tools import calls_of, needs_state
+from credit_hooks.langgraph.replay.values import Names, digest, freeze, names_in
+from credit_hooks.langgraph.values import channels
+from credit_hooks.replay import Player, Recorded, Tape
+from credit_hooks.trajectory import Step, Trajectory
+
+__all__ = ["Index", "Place", "Trace", "messages_within"]
+
+
+@dataclass
+class Place:
+    """A turn of a leaf in the recorded run."""
+
+    path: Path
+    outcome: Outcome
+    messages: dict[str, int] = field(default_factory=dict)
+    """Message id to its number among the new messages of the output, -1 for data."""
+    block: tuple[str, ...] = ()
+    """Messages that cannot be told apart here, as they were written inside the node: all or none are masked."""
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """All message ids."""
+        return self.block or tuple(self.messages)
+
+
+class Index:
+    """What replays of a run look up. Built once, when the run is over.
+
+    Args:
+        graph: The graph.
+        recording: What was recorded of the run.
+        trajectory: The same run as data.
+        text: What silent messages say.
+        cached: Outcomes of nodes with a cache, of this and earlier runs, by input; added to.
+
+    Raises:
+        ReplayRefusedError: the recording is not of this graph, or not whole.
+    """
+
+    def __init__(
+        self,
+        graph: Pregel[Any, Any, Any, Any],
+        recording: Recording,
+        trajectory: Trajectory,
+        text: str,
+        cached: MutableMapping[tuple[Path, str], Recorded[Outcome]],
+    ) -> None:
+        self.thread = recording.thread() if graph.checkpointer else [recording]
+        self.leaves = dict(leaves(graph))
+        self.tape: Tape[Outcome] = Tape()
+        self.places: dict[str, Place] = {}
+        """Turns of leaves of the run itself, not of those before it on its thread."""
+        self.last: dict[Path, Outcome] = {}
+        """The newest outcome of each leaf that said something."""
+        self.authors: dict[Path, frozenset[str]] = {}
+        """Actors whose messages each leaf wrote."""
+        self.cached = cached
+        """Outcomes of nodes with a cache, by input: where a node did not run, the cache had it."""
+        self.tool_results: dict[str, Any] = {}
+        """The newest result message of each tool."""
+        self.notes: list[str] = []
+        if any(run.overflow for run in self.thread):
+            raise ReplayRefusedError("the run had more tasks than are recorded")
+        tasks = [task for run in self.thread for task in run.tasks.values()]
+        self.masks = Masks(text, _message_channels(tasks), _steering_tools(tasks, self.leaves))
+        self.traces = any(isinstance(node.bound, ToolNode) for node in self.leaves.values())
+        """Whether a leaf may read more of the state than its input."""
+        self.supersteps = max((task.superstep for task in tasks), default=0)
+        self._read: dict[str, str] = {}
+        steps = _steps_by_ns(trajectory)
+        calls = _model_calls(trajectory)
+        for turn, run in enumerate(self.thread):
+            self._enter(run, turn, steps if run is recording else {}, calls if run is recording else {}, trajectory)
+        self.players = self._players(trajectory)
+
+    def key(self, path: Path, place: str, given: Any, before: Sequence[str]) -> tuple[str, Names]:
+        """What an execution is known by, and the ids it is given.
+
+        Args:
+            path: Which leaf.
+            place: Which of its turns.
+            given: Its input.
+            before: Traces of the superstep before it, which stand for the state that a tool may read beside its input.
+        """
+        bound = self.leaves[path].bound
+        if not isinstance(bound, ToolNode):
+            return f"{place} {digest(given)}", names_in(given)
+        calls = [{"type": "tool_call", **call} for call in calls_of(bound, given)]
+        reads = (given, *sorted(before)) if needs_state(bound, calls) else calls
+        return f"{place} {digest(reads)}", names_in(reads)
+
+    def pinned_results(self, path: Path, given: Any) -> Outcome | None:
+        """The recorded results of tools, as the answer to other calls of theirs. None: one of them has none."""
+        bound = self.leaves[path].bound
+        calls = calls_of(bound, given)
+        if not all(call["name"] in self.tool_results for call in calls):
+            return None
+        results = [
+            self.tool_results[call["name"]].model_copy(update={"tool_call_id": call["id"], "id": None})
+            for call in calls
+        ]
+        is_list = isinstance(given, list) and not isinstance(given[-1], dict)
+        output = results if is_list else {getattr(bound, "_messages_key", "messages"): results}
+        return Outcome("return", freeze(output, names_in(calls)))
+
+    def _enter(
+        self,
+        run: Recording,
+        turn: int,
+        steps: Mapping[str, Step],
+        calls: Mapping[str, int],
+        trajectory: Trajectory,
+    ) -> None:
+        places = places_of(run, f"{turn}")
+        trace = Trace()
+        for task in run.tasks.values():
+            path = node_path(task.ns)
+            self._note_read(task.given)
+            if path not in self.leaves or not task.ended:
+                continue
+            key, names = self.key(path, places[task.ns], task.given, trace.before(task.ns, task.superstep))
+            outcome = outcome_of(task.output, task.error, names)
+            recorded = Recorded(outcome, calls.get(task.ns, 0))
+            self.tape.record(key, recorded)
+            if self.leaves[path].cache_policy is not None:
+                self.cached[path, key.rpartition(" ")[2]] = recorded
+            if task.ns in steps:
+                self._enter_place(places[task.ns], path, task, outcome, trajectory, steps)
+            if self.traces:
+                trace.enter(task.ns, task.superstep, key, _value(task))
+            self._note_read(_value(task))
+
+    def _enter_place(
+        self,
+        name: str,
+        path: Path,
+        task: Execution,
+        outcome: Outcome,
+        trajectory: Trajectory,
+        steps: Mapping[str, Step],
+    ) -> None:
+        place = self.places[name] = Place(path, outcome)
+        inside = [
+            message_id
+            for ns, step in steps.items()
+            if ns.startswith(f"{task.ns}|")
+            for message_id in step.output_message_ids
+        ]
+        own = steps[task.ns].output_message_ids
+        messages = [m for m in own if trajectory.message_by_id[m].role != "data"]
+        data = [m for m in own if trajectory.message_by_id[m].role == "data"]
+        new = [w for w in written_in(_value(task), task.given, self._read, self.masks) if w.place >= 0]
+        if inside or len(new) != len(messages):
+            order = {message.id: message.index for message in trajectory.messages}
+            place.block = tuple(sorted({*inside, *own}, key=lambda message_id: order.get(message_id, 0)))
+        else:
+            place.messages = {
+                **{message_id: written.place for message_id, written in zip(messages, new, strict=True)},
+                **dict.fromkeys(data, DATA),
+            }
+        if place.written:
+            authors = {trajectory.message_by_id[message_id].actor_id for message_id in place.messages}
+            if place.block:
+                authors = {_block_author(place, trajectory)}
+            self.authors[path] = self.authors.get(path, frozenset()) | authors
+            self.last[path] = outcome
+
+    def _note_read(self, value: Any) -> None:
+        for message in messages_within(value):
+            self._read[message.id] = said(message)
+            if isinstance(message, ToolMessage) and message.name:
+                self.tool_results[message.name] = message
+
+    def _players(self, trajectory: Trajectory) -> list[Player]:
+        players = []
+        for place in self.places.values():
+            if place.block:
+                players.append(Player(_block_author(place, trajectory), place.block))
+                continue
+            for message_id in place.messages:
+                if not self._only_steers(trajectory, message_id):
+                    players.append(Player(trajectory.message_by_id[message_id].actor_id, (message_id,)))
+        blocks = sum(1 for place in self.places.values() if len(place.block) > 1)
+        if blocks:
+            self.notes.append(
+                f"{blocks} nodes ran graphs or tasks of their own: they are masked as a whole, and their messages share"
+            )
+        order = {message.id: message.index for message in trajectory.messages}
+        return sorted(players, key=lambda player: order[player.message_ids[0]])
+
+    def _only_steers(self, trajectory: Trajectory, message_id: str) -> bool:
+        """Whether masking a message would change nothing: it hands over, or says that somebody did."""
+        parts = trajectory.message_by_id[message_id].parts
+        return bool(parts) and all(
+            part.type in ("tool_call", "tool_result") and part.name in self.masks.steering_tools for part in parts
+        )
+
+
+class Trace:
+    """What the leaves of each graph were given and came to, superstep by superstep: it determines the graph's state."""
+
+    def __init__(self) -> None:
+        self._done: dict[str, dict[int, list[str]]] = {}
+        self._lock = threading.Lock()
+
+    def enter(self, ns: str, superstep: int, key: str, value: Any) -> None:
+        """A leaf has returned."""
+        with self._lock:
+            graph = self._done.setdefault(ns.rpartition("|")[0], {})
+            graph.setdefault(superstep, []).append(f"{key} {digest(value)}")
+
+    def before(self, ns: str, superstep: int) -> list[str]:
+        """Traces of the last superstep before this one in the same graph."""
+        with self._lock:
+            graph = self._done.get(ns.rpartition("|")[0], {})
+            earlier = [step for step in graph if step < superstep]
+            return list(graph[max(earlier)]) if earlier else []
+
+
+def _block_author(place: Place, trajectory: Trajectory) -> str:
+    around = "/".join(place.path)
+    return around if around in trajectory.actor_by_id else trajectory.message_by_id[place.block[0]].actor_id
+
+
+def messages_within(value: Any) -> Iterator[Any]:
+    """Message objects with an id in a node's input or output."""
+    for _, messages in channels(value, set()).messages:
+        for message in messages:
+            if is_message(message) and message.id:
+                yield message
+
+
+def _value(task: Execution) -> Any:
+    handed_over = outcome_of(None, task.error, {}) if task.error is not None else None
+    if handed_over is None:
+        return task.output
+    return task.error.args[0] if handed_over.kind == "handoff" and task.error is not None else None
+
+
+def _message_channels(tasks: Sequence[Execution]) -> frozenset[str]:
+    known = {"messages"}
+    for task in tasks:
+        channels(task.given, known)
+        channels(_value(task), known)
+    return frozenset(known)
+
+
+def _steering_tools(tasks: Sequence[Execution], known: Mapping[Path, Any]) -> frozenset[str]:
+    """Tools that did nothing but hand over to another agent."""
+    steering: set[str] = set()
+    for task in tasks:
+        node = known.get(node_path(task.ns))
+        if node is None or not isinstance(node.bound, ToolNode):
+            continue
+        value = _value(task)
+        steers = [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, Command)]
+        if any(command.goto for command in steers):
+            steering.update(call["name"] for call in calls_of(node.bound, task.given))
+    return frozenset(steering)
+
+
+def _steps_by_ns(trajectory: Trajectory) -> dict[str, Step]:
+    """Steps of tasks by checkpoint namespace; of attempts the last that wrote."""
+    steps: dict[str, Step] = {}
+    for step in trajectory.steps:
+        ns = step.attributes.get(sc.LANGGRAPH_CHECKPOINT_NS)
+        if isinstance(ns, str) and (step.output_message_ids or ns not in steps):
+            steps[ns] = step
+    return steps
+
+
+def _model_calls(trajectory: Trajectory) -> dict[str, int]:
+    """Model calls inside each task, by checkpoint namespace."""
+    counts: dict[str, int] = {}
+    for step in trajectory.steps:
+        around: Step | None = step
+        while step.kind == "chat" and around is not None:
+            ns = around.attributes.get(sc.LANGGRAPH_CHECKPOINT_NS)
+            if isinstance(ns, str):
+                counts[ns] = counts.get(ns, 0) + 1
+            around = trajectory.step_by_id.get(around.parent_id or "")
+    return counts
