@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from credit_hooks import semconv
 from credit_hooks.parts import FrozenModel
@@ -92,9 +92,13 @@ class Credit(FrozenModel):
     method: str = ""
     """Value function and method, as `reader_vote.owen`; carries `provenance_only` where content could not decide."""
     agents: dict[str, float] = {}
-    """Credit per actor id, the sum of its messages' rewards."""
+    """Credit per actor id, the sum of its messages' rewards and of its entries in `steps`."""
     messages: tuple[Reward, ...] = ()
     """Reward per message, in the trajectory's order."""
+    steps: dict[str, float] = {}
+    """Blame by step id, for steps that failed before anybody had contributed a message to blame. Mostly empty."""
+    unassigned: float = 0.0
+    """What nobody carries, as nothing but the run's inputs leads to its end. Agents and this sum to `total`."""
     turns: tuple[TurnCredit, ...] = ()
     """C[t, i], zero cells left out."""
     first_error: FirstError | None = None
@@ -109,6 +113,8 @@ class Credit(FrozenModel):
     """System runs or value-function calls spent. 0: closed form."""
     notes: tuple[str, ...] = ()
     """What was given up or repaired on the way, in sentences."""
+    settings: dict[str, JsonValue] = {}
+    """What was chosen other than the defaults (:attr:`credit_hooks.credit.CreditConfig.settings`)."""
     replay: ReplayRecord | None = None
     """The replays that the rewards rest on. None: the run was not replayed."""
 
@@ -128,6 +134,8 @@ class Credit(FrozenModel):
         if self.first_error is not None:
             error = self.first_error
             lines.append(f"  first error: message {error.index} by {error.actor_id} (p = {error.probability:.2f})")
+        if self.unassigned:
+            lines.append(f"  unassigned {self.unassigned:+.3f}: nobody contributed anything")
         if self.low_evidence:
             lines.append("  low evidence: read this as provenance, not as judgement")
         return "\n".join(lines)
@@ -156,6 +164,11 @@ def span_attributes(run: CreditedRun) -> dict[str, dict[str, semconv.AttributeVa
             if trajectory.outcome is not None and trajectory.outcome.success is not None:
                 attributes[step.id][semconv.CREDIT_SUCCESS] = trajectory.outcome.success
             continue
+        if step.id in credit.steps:
+            attributes[step.id] = {semconv.CREDIT_REWARD: credit.steps[step.id]}
+            if step.actor_id is not None:
+                attributes[step.id][semconv.CREDIT_AGENT_CREDIT] = credit.agents.get(step.actor_id, 0.0)
+            continue
         written = [rewards[message_id] for message_id in step.output_message_ids if message_id in rewards]
         if not written or len(written) != len(step.output_message_ids):
             continue
@@ -180,6 +193,7 @@ def run_attributes(credit: Credit) -> dict[str, semconv.AttributeValue]:
         semconv.CREDIT_BASELINE: credit.baseline,
         semconv.CREDIT_TOTAL: credit.total,
         semconv.CREDIT_METHOD: credit.method or None,
+        semconv.CREDIT_UNASSIGNED: credit.unassigned or None,
         semconv.CREDIT_EVALUATIONS: credit.evaluations,
         semconv.CREDIT_EVIDENCE: credit.evidence,
         semconv.CREDIT_CONVICTION: credit.conviction,

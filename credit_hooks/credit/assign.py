@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,14 @@ from credit_hooks.credit.shares import (
     reachability_shares,
     reader_vote_shares,
 )
+from credit_hooks.credit.silent import silent_credit
 from credit_hooks.credit.temporal import turn_matrix, turns_of
 from credit_hooks.credit.transcript import Transcript
 from credit_hooks.failure.localise import FailureCase, posterior
 from credit_hooks.rewards import Credit, Reward, TurnCredit
 from credit_hooks.trajectory import Outcome, Trajectory
 
-__all__ = ["assign_credit"]
+__all__ = ["Solution", "assign_credit", "solve"]
 
 _METHODS: Mapping[str, Callable[[Problem], Shares]] = {
     "reader_vote": reader_vote_shares,
@@ -48,6 +49,7 @@ def assign_credit(trajectory: Trajectory, config: CreditConfig = _DEFAULT) -> Cr
     exactly 0.0. Among the others the method decides; `Credit.method` says which it was, `Credit.notes` what was
     assumed. Rewards are in [-1, 1]; they sum to R - b, and those of an agent to its entry in `Credit.agents`, within
     1e-9. The result depends on the run and the configuration alone, not on the order of its steps, actors or messages.
+    Where nobody contributed a message, `Credit.steps` and `Credit.unassigned` carry R - b: see `silent`.
 
     Never raises for odd data: without an outcome or messages there is no credit, and `Credit.status` says why.
     """
@@ -59,14 +61,17 @@ def assign_credit(trajectory: Trajectory, config: CreditConfig = _DEFAULT) -> Cr
     total = trajectory.outcome.score - baseline
     transcript = Transcript.of(trajectory)
     provenance = Provenance.of(transcript, config.relation)
-    evidence = Evidence(transcript, provenance, config)
-    problem = Problem(transcript, provenance, evidence, config, failed=total < 0, total=total, baseline=baseline)
-    shares = _shares(problem)
-    rewards = np.zeros(len(transcript.messages))
-    if total:
-        rewards[provenance.players] = project(total * shares.share[provenance.players])
-    failed = total < 0 or trajectory.outcome.success is False
-    case, scoring_notes = failure_case(evidence) if failed else (None, ())
+    if provenance.only_inputs:
+        known = Credit(
+            trajectory_id=trajectory.id,
+            outcome=trajectory.outcome.score,
+            baseline=baseline,
+            total=total,
+            notes=(*notes, *provenance.notes, *_duplicates(transcript)),
+        )
+        return silent_credit(transcript, known)
+    solution = solve(transcript, provenance, config, total, baseline)
+    shares, rewards, case = solution.shares, solution.rewards, solution.case
     return Credit(
         trajectory_id=trajectory.id,
         outcome=trajectory.outcome.score,
@@ -75,15 +80,47 @@ def assign_credit(trajectory: Trajectory, config: CreditConfig = _DEFAULT) -> Cr
         method=shares.method,
         agents=_agents(transcript, rewards),
         messages=_rewards(transcript, rewards),
-        turns=_turns(problem, rewards, case, total),
+        turns=_turns(solution, total),
         first_error=None if case is None else first_error(transcript, case),
         evidence=shares.evidence,
         conviction=shares.conviction,
         low_evidence=shares.low_evidence or (shares.evidence is not None and shares.evidence < config.low_evidence),
         notes=tuple(
-            dict.fromkeys((*notes, *provenance.notes, *_duplicates(transcript), *shares.notes, *scoring_notes))
+            dict.fromkeys((*notes, *provenance.notes, *_duplicates(transcript), *shares.notes, *solution.notes))
         ),
+        settings=config.settings,
     )
+
+
+@dataclass(frozen=True)
+class Solution:
+    """How R - b was shared out: what a person needs who wants to see why."""
+
+    problem: Problem
+    shares: Shares
+    """What the method found."""
+    rewards: Vector
+    """Rewards in the transcript's order, shape (M,): shares of the total, projected."""
+    case: FailureCase | None
+    """What is known of the failure. None: the run succeeded, or nothing is known."""
+    notes: tuple[str, ...]
+    """Notes on the failure."""
+
+
+def solve(
+    transcript: Transcript, provenance: Provenance, config: CreditConfig, total: float, baseline: float
+) -> Solution:
+    """Share `total` out among the players of a run that has some."""
+    evidence = Evidence(transcript, provenance, config)
+    problem = Problem(transcript, provenance, evidence, config, failed=total < 0, total=total, baseline=baseline)
+    shares = _shares(problem)
+    rewards = np.zeros(len(transcript.messages))
+    if total:
+        rewards[provenance.players] = project(total * shares.share[provenance.players])
+    outcome = transcript.trajectory.outcome
+    failed = total < 0 or (outcome is not None and outcome.success is False)
+    case, notes = failure_case(evidence) if failed else (None, ())
+    return Solution(problem, shares, rewards, case, notes)
 
 
 def _refusal(trajectory: Trajectory, config: CreditConfig) -> Credit | None:
@@ -151,8 +188,8 @@ def _duplicates(transcript: Transcript) -> tuple[str, ...]:
     )
 
 
-def _turns(problem: Problem, rewards: Vector, case: FailureCase | None, total: float) -> tuple[TurnCredit, ...]:
-    amounts = rewards
-    if problem.config.potential == "expected_step" and problem.failed and case is not None:
-        amounts = total * posterior(case)
+def _turns(solution: Solution, total: float) -> tuple[TurnCredit, ...]:
+    problem, amounts = solution.problem, solution.rewards
+    if problem.config.potential == "expected_step" and problem.failed and solution.case is not None:
+        amounts = total * posterior(solution.case)
     return turn_matrix(problem.transcript, turns_of(problem.transcript, problem.provenance), amounts)

@@ -36,6 +36,8 @@ class Provenance:
     """Messages that can have contributed, shape (M,): ancestors of the answer that are no inputs of the run."""
     inputs: NDArray[np.bool_]
     """Messages the run began with, shape (M,): given, not contributed."""
+    only_inputs: bool = False
+    """True if nothing but inputs leads to the answer: then they are the players, though none is to be credited."""
     notes: tuple[str, ...] = ()
     """What was assumed or repaired."""
 
@@ -52,10 +54,8 @@ class Provenance:
         notes = list(graph.notes)
         if cycles:
             notes.append(f"{cycles} read(s) that closed a cycle were left out")
-        if not players.any():
-            players = ancestors
-            notes.append("nothing but the run's inputs leads to its answer: they share the credit")
-        return cls(order, sources, targets, players, inputs, tuple(notes))
+        only_inputs = not players.any()
+        return cls(order, sources, targets, ancestors if only_inputs else players, inputs, only_inputs, tuple(notes))
 
 
 @dataclass

@@ -48,7 +48,10 @@ TOLERANCE: Final = 1e-12
 
 
 def credit_is_conserved(assign: AssignCredit, trajectory: Trajectory) -> None:
-    """Rewards sum to R - b, those of an agent to its credit, and the cells of C[t, i] to R - b."""
+    """Rewards sum to R - b, those of an agent to its credit, and the cells of C[t, i] to R - b.
+
+    Where nobody contributed a message, failed steps count as their agents' messages do; what is unassigned is stated.
+    """
     credit = _credited(assign, trajectory)
     if credit is None:
         return
@@ -59,12 +62,17 @@ def credit_is_conserved(assign: AssignCredit, trajectory: Trajectory) -> None:
     for reward in credit.messages:
         _expect(reward.reward is not None, f"message {reward.message_id!r} has no reward")
         by_agent[reward.actor_id].append(reward.reward or 0.0)
-    _close(math.fsum(value for own in by_agent.values() for value in own), credit.total, "rewards do not sum to R - b")
+    step_by_id = trajectory.step_by_id
+    for step_id, value in credit.steps.items():
+        _expect(step_id in step_by_id, f"{step_id!r} is blamed and no step of the run")
+        by_agent[step_by_id[step_id].actor_id or ""].append(value)
+    given_out = credit.total - credit.unassigned
+    _close(math.fsum(value for own in by_agent.values() for value in own), given_out, "rewards do not sum to R - b")
     _expect(by_agent.keys() <= credit.agents.keys(), "an author has no agent credit")
     for actor_id, value in credit.agents.items():
         _close(math.fsum(by_agent[actor_id]), value, f"rewards of {actor_id!r} do not sum to its credit")
     if credit.turns:
-        _close(math.fsum(cell.credit for cell in credit.turns), credit.total, "turns do not sum to R - b")
+        _close(math.fsum(cell.credit for cell in credit.turns), given_out, "turns do not sum to R - b")
 
 
 def every_message_is_scored_in_order(assign: AssignCredit, trajectory: Trajectory) -> None:
@@ -79,8 +87,8 @@ def every_message_is_scored_in_order(assign: AssignCredit, trajectory: Trajector
 
 def rewards_are_bounded(assign: AssignCredit, trajectory: Trajectory) -> None:
     """Every reward is a finite number in [-1, 1]."""
-    for reward in assign(trajectory).messages:
-        value = reward.reward
+    credit = assign(trajectory)
+    for value in [*(reward.reward for reward in credit.messages), *credit.steps.values(), credit.unassigned]:
         _expect(value is None or (math.isfinite(value) and -1.0 <= value <= 1.0), f"a reward is {value}")
 
 
@@ -126,11 +134,15 @@ def equal_outcomes_earn_nothing(assign: AssignCredit, trajectory: Trajectory) ->
 
 
 def the_sign_of_the_total_is_kept(assign: AssignCredit, trajectory: Trajectory) -> None:
-    """A run above its baseline has a message with a positive reward, a run below it one with a negative reward."""
+    """A run above its baseline has a message with a positive reward, a run below it one with a negative reward.
+
+    Where nobody contributed one, the failed steps have it, or it is unassigned.
+    """
     credit = _credited(assign, trajectory)
     if credit is None or not credit.total:
         return
-    best = max((reward.reward or 0.0) * math.copysign(1.0, credit.total) for reward in credit.messages)
+    carried = [*(reward.reward or 0.0 for reward in credit.messages), *credit.steps.values(), credit.unassigned]
+    best = max(value * math.copysign(1.0, credit.total) for value in carried)
     _expect(best > 0.0, f"nobody shares the sign of the total {credit.total}")
 
 

@@ -159,8 +159,9 @@ def test_cycles_of_bases_end():
 def test_nothing_but_inputs_leads_to_the_answer(run_of, said):
     run = run_of(said("user", "Hello?", None), said("user", "Anybody?", None), score=0.0)
     credit = assign_credit(run)
-    assert sum(reward.reward for reward in credit.messages) == pytest.approx(-0.5, abs=1e-12)
-    assert any("inputs" in note for note in credit.notes)
+    assert [reward.reward for reward in credit.messages] == [0.0, 0.0]
+    assert (credit.total, credit.unassigned, credit.agents) == (-0.5, -0.5, {"user": 0.0})
+    assert "it is unassigned" in credit.notes[-1]
 
 
 def test_an_actor_of_unknown_kind_is_what_its_messages_are():

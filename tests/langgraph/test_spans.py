@@ -3,9 +3,12 @@
 import asyncio
 
 import pytest
-from capture_cases.kit import MODES, TOPOLOGIES, captured
+from capture_cases.agents import asks
+from capture_cases.kit import MODES, TOPOLOGIES, ScriptedModel, captured, user
+from capture_cases.state import pipeline
 from capture_cases.traced import Traced
 from inline_snapshot import snapshot
+from langgraph.graph import MessagesState
 
 from credit_hooks.testing import span_tree
 
@@ -240,3 +243,16 @@ def test_an_errors_text_is_content():
         span = traced.by_name()["invoke_agent broken"]
         assert span.status.description == ("broken" if capture_content else "NodeError")
         assert span.attributes["error.type"] == "NodeError"
+
+
+def test_a_model_that_fails_at_its_first_call_is_its_agents_fault():
+    """The question is not to blame; the blame is on the span of the step that failed."""
+    traced = Traced(evaluate=lambda run: False)
+    node, _ = asks(ScriptedModel(reply=lambda messages: 1 / 0))
+    with pytest.raises(ZeroDivisionError):
+        pipeline(MessagesState, ("solver", node)).invoke(user()(), {"callbacks": [traced.callback]})
+    spans = traced.by_name()
+    credit = traced.callback.last.credit
+    assert credit.agents == {"user": 0.0, "solver": -0.5}
+    assert spans["invoke_agent solver"].attributes["credit.reward"] == -0.5
+    assert "credit.reward" not in spans["invoke_workflow LangGraph"].attributes

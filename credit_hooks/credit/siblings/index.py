@@ -210,7 +210,7 @@ def _adjusted(
     """The default credit with the terms added and the sum restored over the messages that are players."""
     credit = assign_credit(run, config)
     used, notes = said
-    if credit.status != "credited":
+    if credit.status != "credited" or credit.steps or credit.unassigned:  # no message to share anything with
         return credit
     method = credit.method + "+siblings" * used + "+prompts" * bool(prompts)
     if not credit.total or (not terms and not prompts):  # where R = b there is nothing to share out
