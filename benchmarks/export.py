@@ -1,9 +1,12 @@
 """Rows per second and memory of every training format, beside a plain `json.dumps` loop over the same rows.
 
-    python benchmarks/export.py [ROWS]        default 1,000,000 message rows for the canonical table, 100,000 for others
+    python benchmarks/export.py [MESSAGES] [FORMAT...]        default 1,000,000 messages, every format
 
-Relative speed is wall time of the loop divided by that of the export, which also builds the rows; both in one process,
-in turns. Memory is the growth of the peak over a run of a tenth of the size: flat means about zero.
+Every format is given the same runs. Speed is per CPU second of this process, which neighbours on a busy machine change
+less than wall time. "of json.dumps" is the CPU time of the loop divided by that of the export, which also builds the
+rows; the loop dumps and writes the rows that the format wrote. "of messages" is the same against a loop over the
+canonical rows of all messages read, as formats write fewer rows than they read messages: pairs need two runs.
+Memory is the growth of the peak over a run of a tenth of the size: flat means about zero.
 """
 
 from __future__ import annotations
@@ -13,7 +16,9 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from credit_hooks import registry
@@ -91,43 +96,57 @@ def peak() -> float:
 
 
 def measure(name: str, runs: int, folder: Path, suffix: str) -> tuple[int, float, float]:
-    """Rows, seconds, and growth of the peak in MB from a tenth of the size to the whole."""
+    """Rows, CPU seconds, and growth of the peak in MB from a tenth of the size to the whole."""
     exporter = registry.exporter(name)
     options = {} if name == "messages" else {"deduplicate": False}
     exporter.write(several(max(1, runs // 10)), folder / f"small.{suffix}", **options)
-    before, started = peak(), time.perf_counter()
+    before, started = peak(), time.process_time()
     manifest = exporter.write(several(runs), folder / f"{name}.{suffix}", **options)
-    return manifest.rows, time.perf_counter() - started, peak() - before
+    return manifest.rows, time.process_time() - started, peak() - before
 
 
 def loop(path: Path) -> float:
-    """Seconds that `json.dumps` and writing take for the rows of a file, without building them."""
+    """CPU seconds that `json.dumps` and writing take for the rows of a file, without building them."""
     seconds = 0.0
     with path.open() as source, path.with_suffix(".loop").open("w") as sink:
         for line in source:
             row = json.loads(line)
-            started = time.perf_counter()
+            started = time.process_time()
             sink.write(json.dumps(row) + "\n")
-            seconds += time.perf_counter() - started
+            seconds += time.process_time() - started
     return seconds
 
 
-def main(rows: int) -> None:
+def plain(runs: int) -> float:
+    """CPU seconds of the loop over the canonical rows of so many runs."""
+    with tempfile.TemporaryDirectory() as where:
+        measure("messages", runs, Path(where), "jsonl")
+        return loop(Path(where) / "messages.jsonl")
+
+
+def line(name: str, runs: int, per_run: float) -> str:
+    """Measure one format; called in a process of its own, as a peak of memory never falls."""
+    with tempfile.TemporaryDirectory() as where:
+        folder = Path(where)
+        rows, seconds, grown = measure(name, runs, folder, "jsonl")
+        own, of_messages = loop(folder / f"{name}.jsonl") / seconds, per_run * runs / seconds
+        in_table, spent, _ = measure(name, max(1, runs // 10), folder, "parquet")
+    speed = f"{rows / seconds:>9,.0f}{own:>15.1%}{runs * MESSAGES / seconds:>12,.0f}{of_messages:>13.1%}"
+    return f"{name:<15}{rows:>10,}{speed}{grown:>11.1f}{in_table / spent:>16,.0f}"
+
+
+def main(messages: int, names: Sequence[str]) -> None:
     """Print one line per format."""
-    print(f"{'format':<16}{'rows':>10}{'rows/s':>10}{'of json.dumps':>15}{'MB growth':>11}{'Parquet rows/s':>16}")
-    for name in sorted(registry.exporters(), key=lambda name: name != "messages"):
-        runs = max(1, (rows if name == "messages" else rows // 10) // MESSAGES)
-        with tempfile.TemporaryDirectory() as where:
-            folder = Path(where)
-            written, seconds, grown = measure(name, runs, folder, "jsonl")
-            plain = loop(folder / f"{name}.jsonl")
-            relative = f"{plain / seconds:.0%}"
-            per_second = ""
-            if name != "messages":
-                in_table, spent, _ = measure(name, max(1, runs // 4), folder, "parquet")
-                per_second = f"{in_table / spent:,.0f}"
-            print(f"{name:<16}{written:>10,}{written / seconds:>10,.0f}{relative:>15}{grown:>11.1f}{per_second:>16}")
+    runs = max(1, messages // MESSAGES)
+    sample = min(runs, 5_000)
+    per_run = plain(sample) / sample
+    print(f"{runs:,} runs of {MESSAGES} messages; the loop dumps {MESSAGES / per_run:,.0f} canonical rows a second")
+    heads = ("of json.dumps", "messages/s", "of messages", "MB growth", "Parquet rows/s")
+    print(f"{'format':<15}{'rows':>10}{'rows/s':>9}" + "{:>15}{:>12}{:>13}{:>11}{:>16}".format(*heads), flush=True)
+    for name in names or sorted(registry.exporters(), key=lambda name: name != "messages"):
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
+            print(alone.submit(line, name, runs, per_run).result(), flush=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000, sys.argv[2:])

@@ -29,9 +29,9 @@ def render(run: CreditedRun) -> str:
 def render_all(store: RunStore, *, progress: Callable[[], None] | None = None) -> str:
     """The page of all runs: outcomes and each agent's credit over time, runs to look at, the worst messages.
 
-    Runs are read one at a time and added up in bounded memory; only of the runs and messages that stand out, at most
-    60 per reason and 100 messages, are contents read. The page stays below 3 MB for any store, and says what it leaves out. Escaped
-    and locked as :func:`render` is. Times are UTC.
+    Runs are read one at a time and added up in bounded memory; contents are read of what stands out alone, at most 60
+    runs per reason and 100 messages. The page stays below 3 MB for any store, and says what it leaves out. Escaped and
+    locked as :func:`render` is. Times are UTC.
 
     Args:
         store: The runs.

@@ -152,7 +152,7 @@ def test_the_page_says_what_was_tallied(filled):
     for reason, said in (("error", "errors"), ("uncredited", "not credited"), ("low_evidence", "low evidence")):
         assert f"{said} " in text
         assert str(tally.picks.counts[reason]) in text
-    assert f"Biggest blame: {MAX_RUNS} of {tally.picks.counts['blame']} runs are here" in text
+    assert f"biggest blame {MAX_RUNS} of {tally.picks.counts['blame']} (the lowest)" in text
     assert f"The 100 lowest of {tally.picks.punished} messages with a negative reward" in text
 
 

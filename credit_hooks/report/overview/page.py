@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from credit_hooks.errors import StoreError
 from credit_hooks.report.overview.charts import runs_over_time, shares, sparkline
-from credit_hooks.report.overview.picks import MAX_MESSAGES, MAX_RUNS, REASONS, PickedMessage, PickedRun
+from credit_hooks.report.overview.picks import MAX_RUNS, REASONS, PickedMessage, PickedRun
 from credit_hooks.report.overview.tally import AgentLine, Tally
 from credit_hooks.report.shell import bar, document, sign
 from credit_hooks.report.text import headline, one_line, printable, signed
@@ -65,9 +65,9 @@ def _view(tally: Tally, store: RunStore) -> dict[str, Any]:
         "more_idle": max(0, len(idle) - 12),
         "runs": [_run(run, texts[run.summary.id], number) for run in runs],
         "messages": [_message(message, texts[message.run.summary.id], number, places) for message in messages],
-        "kept": [(reason, tally.picks.counts[reason], min(tally.picks.counts[reason], MAX_RUNS)) for reason in REASONS],
+        "kept": [(reason, tally.picks.counts[reason]) for reason in REASONS],
+        "cut": [(reason, count, MAX_RUNS) for reason, count in tally.picks.counts.items() if count > MAX_RUNS],
         "punished": tally.picks.punished,
-        "limits": (MAX_RUNS, MAX_MESSAGES),
     }
 
 
