@@ -4,7 +4,8 @@ Source: OpenInference `semantic_conventions.md`. Spans without `openinference.sp
 below them. A model's reply and a tool's result are messages. So is what a model was given and nobody is known to have
 written: instructions, questions, observations of executed code. Who read what follows from the prompts themselves: an
 entry of a prompt *is* an earlier reply where it holds the same text, also where a framework wrapped it
-(`[PLAN]: ...`, `Observation: ...`). Equal entries of one prompt stay apart, as a turn may truly be repeated.
+(`[PLAN]: ...`, `Observation: ...`). Equal entries of one prompt stay apart, as a turn may truly be repeated. An agent
+that has ended hands what it wrote last to its caller.
 
 The conventions state no outcome: evaluate the trajectories, or read annotations beside them.
 """
@@ -124,6 +125,8 @@ class _Trace:
                 self._reply(span)
             elif _kind(span) == "TOOL":
                 self._result(span)
+            elif _kind(span) == "AGENT":
+                self._conversation.hand_back(self._actor(span), self._agent_around(span))
         root = self.spans[0]
         messages = self._conversation.messages
         wrote: dict[str, list[str]] = {}
@@ -240,7 +243,7 @@ class _Trace:
     def _agent_around(self, span: SpanData) -> str:
         around = next((other for other in self._parents[span.span_id] if _kind(other) == "AGENT"), None)
         if around is None:
-            return self._known(_APPLICATION, "agent")
+            return _APPLICATION
         return self._actor(around)
 
     def _actor(self, span: SpanData) -> str:
@@ -248,7 +251,7 @@ class _Trace:
         if _kind(span) == "TOOL":
             return self._known(text(span.attributes.get(semconv.TOOL_NAME)) or span.name or "tool", "tool")
         if _kind(span) == "LLM":
-            return self._agent_around(span)
+            return self._known(self._agent_around(span), "agent")
         outer = next((other for other in self._parents[span.span_id] if _kind(other) == "AGENT"), None)
         name = text(span.attributes.get(semconv.AGENT_NAME)) or span.name or "agent"
         if outer is None:

@@ -51,6 +51,7 @@ class Conversation:
         self._entries: dict[tuple[str, str, str, int], tuple[int, ...]] = {}
         self._last_prompt: dict[str, tuple[str, tuple[str, ...]]] = {}
         self._last_of: dict[str, str] = {}
+        self._handed: dict[str, dict[int, None]] = {}
         self._ids: set[str] = set()
 
     @property
@@ -61,6 +62,12 @@ class Conversation:
     def last_of(self, actor_id: str) -> tuple[str, ...]:
         """Id of the newest message of an actor; empty if it has written none."""
         return (self._last_of[actor_id],) if actor_id in self._last_of else ()
+
+    def hand_back(self, agent_id: str, caller_id: str) -> None:
+        """An agent has ended: what it wrote last is known to whoever called it from here on."""
+        for message_id in self.last_of(agent_id):
+            place = next(k for k in range(len(self._messages) - 1, -1, -1) if self._messages[k].id == message_id)
+            self._handed.setdefault(caller_id, {})[place] = None
 
     def write(self, message: Message, said: str) -> int:
         """Add a message as the newest; its id is made unique, its index set. Returns its position."""
@@ -89,6 +96,7 @@ class Conversation:
                 replied = any(self._is_reply(place) for place in places)
                 self._entries[key] = self._places(call, entry, seen[entry.role, said], replied)
             places.update(dict.fromkeys(self._entries[key]))
+        places.update(self._handed.get(call.agent.id, {}))
         read = tuple(self._messages[place].id for place in places)
         base, before = self._last_prompt.get(call.agent.id, (None, ()))
         self._last_prompt[call.agent.id] = (call.step_id, read)

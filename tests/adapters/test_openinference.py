@@ -104,6 +104,13 @@ def test_observations_without_a_span_come_of_the_reply_before_them():
     assert run.actor_by_id["environment"].kind == "environment"
 
 
+def test_an_agent_that_has_ended_hands_its_last_message_to_its_caller():
+    agent = span(1, None, "agent", {"openinference.span.kind": "AGENT"}, (0, 10))
+    inner = llm(2, 1, [("user", "How high?")], "I compute: right.", at=(1, 9))
+    run = one([agent, inner, llm(3, None, [("user", "Sum up.")], "So it is right.", at=(11, 12))])
+    assert told(run)[-1] == ("application", "So it is right.", [2, 1])
+
+
 def test_spans_of_others_between_agent_and_call_are_passed_over():
     spans = openinference_spans()
     between = replace(spans[0], span_id=f"{99:016x}", parent_id=spans[0].span_id, attributes={"http.route": "/"})
