@@ -18,6 +18,10 @@ _MAX_ITEMS = 256
 """Items of a container that are known one by one."""
 
 
+_UNKNOWN = object()
+"""A value that no read value is."""
+
+
 class _Written(NamedTuple):
     superstep: int
     value: Any
@@ -93,6 +97,20 @@ class DataFlow:
                     self._by_value[id(item)] = records
             elif _telling(item):
                 self._know_scalar(item, records[-1], of_call=of_call)
+
+    def is_written(self, channel: str) -> bool:
+        """Whether this run has written to a channel of its outermost graph."""
+        return ("", channel) in self._channel_writes
+
+    def is_overwritten(self, task: Task, channel: str, value: Any) -> bool:
+        """Whether a task of the outermost graph was given just what was written last to a channel."""
+        written = self._channel_writes.get(("", channel), ())
+        last = next((write for write in reversed(written) if _before(write, "", task)), None)
+        return last is not None and same_value(last.value, value)
+
+    def know_before(self, channel: str, records: Records) -> None:
+        """Before this run wrote to that channel, these had: a reducer has put both together."""
+        self._channel_writes["", channel].insert(0, _Written(-1, _UNKNOWN, records))
 
     def _know_scalar(self, value: Any, record: MessageRecord, *, of_call: bool) -> None:
         if not of_call or (type(value), value) not in self._by_scalar:

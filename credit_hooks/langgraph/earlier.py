@@ -26,14 +26,21 @@ class EarlierState:
 
     def read(self, task: Task, channel: str, value: Any) -> Records:
         """Who wrote a channel's value in an earlier run. From now on this run knows it as theirs."""
-        writes = None if task.scope else self._writes.pop(channel, None)
-        if not writes:
+        if task.scope or channel not in self._writes:
             return ()
+        writes = self._writes.pop(channel)
+        if self._data.is_overwritten(task, channel, value):
+            return ()
+        if merged := self._data.is_written(channel):  # by a reducer, of what was there and what this run has written
+            value = None
         newest = writes[-1]
         if newest.snapshot is not None and same_data(newest.snapshot, channel, value):
             writes = [newest]
         records = tuple(self._take_over(write, channel, value) for write in writes)
-        self._data.know("", channel, value, records, -1)
+        if merged:
+            self._data.know_before(channel, records)
+        else:
+            self._data.know("", channel, value, records, -1)
         return records
 
     def _take_over(self, write: EarlierWrite, channel: str, value: Any) -> MessageRecord:

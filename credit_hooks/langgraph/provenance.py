@@ -111,7 +111,8 @@ class GraphRun:
             if task.is_call:
                 extras.update(self.data.of_argument(task, item))
                 continue
-            found = dict.fromkeys(self.data.read(task, channel, item) or self._earlier_state.read(task, channel, item))
+            found = dict.fromkeys(self._earlier_state.read(task, channel, item))
+            found.update(dict.fromkeys(self.data.read(task, channel, item)))
             extras.update(found)
             if channel and not found:
                 self.data.note_unwritten(channel, item)

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import operator
 import threading
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import pytest
 from capture_cases.basic import say
@@ -263,3 +264,51 @@ def test_a_later_turn_reads_plain_state_of_those_who_wrote_it(callback):
     run = captured(callback)[-1]
     assert set(dag(run)["writer:answer: two by a plan"]) >= {"user:question: two", "planner:plan: a plan"}
     assert callback.last.credit.agents["planner"] == 0.0  # it was credited for that plan in the turn that made it
+
+
+class Logged(TypedDict, total=False):
+    question: str
+    log: Annotated[list[str], operator.add]
+    total: Annotated[int, operator.add]
+    answer: str
+
+
+class OnlyQuestion(TypedDict):
+    question: str
+
+
+def logged():
+    """`second` writes to the log without having read it; `last` reads what both have written."""
+    builder = StateGraph(Logged)
+    builder.add_node("first", lambda state: {"log": ["one"], "total": 1})
+    builder.add_node("second", lambda state: {"log": [f"two: {interrupt('?')}"], "total": 1}, input_schema=OnlyQuestion)
+    builder.add_node("last", lambda state: {"answer": f"{state['log']} {state['total']}"})
+    builder.add_edge(START, "first")
+    builder.add_edge("first", "second")
+    builder.add_edge("second", "last")
+    return builder.compile(checkpointer=InMemorySaver())
+
+
+def test_a_reducers_channel_keeps_its_writers_over_an_interrupt(callback):
+    graph, config = logged(), {"callbacks": [callback], "configurable": THREAD}
+    graph.invoke({"question": "go"}, config)
+    graph.invoke(Command(resume="yes"), config)
+    run = captured(callback)[-1]
+    first, second = 'first:log: ["one"]\ntotal: 1', 'second:log: ["two: yes"]\ntotal: 1'
+    assert set(dag(run)["last:answer: ['one', 'two: yes'] 2"]) == {"user:question: go", first, second}
+    assert callback.last.credit.agents["first"] != 0.0
+
+
+def test_a_reducers_channel_keeps_its_writers_over_turns(callback):
+    builder = StateGraph(Logged)
+    builder.add_node("note", lambda state: {"log": [state["question"]]}, input_schema=OnlyQuestion)
+    builder.add_node("last", lambda state: {"answer": " ".join(state["log"])})
+    builder.add_edge(START, "note")
+    builder.add_edge("note", "last")
+    graph, config = builder.compile(checkpointer=InMemorySaver()), {"callbacks": [callback], "configurable": THREAD}
+    for question in ("one", "two"):
+        graph.invoke({"question": question}, config)
+    run = captured(callback)[-1]
+    answer = dag(run)["last:answer: one two"]
+    assert "user:question: two" in answer
+    assert [name.partition(":")[0] for name in answer].count("note") == 2  # the turn before, and this one
