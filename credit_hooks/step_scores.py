@@ -8,9 +8,12 @@ credit's notes.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
+import os
 import threading
 import time
+import weakref
 from collections.abc import Awaitable
 from queue import Empty, Queue
 from typing import Any, Final
@@ -38,6 +41,7 @@ class StepScorePool:
         self._hung: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = os.getpid()
 
     def score_failure(self, trajectory: Trajectory, config: CreditConfig) -> Trajectory:
         """As :meth:`score`, where the configuration asks for it and the run failed; else the run as it is.
@@ -143,10 +147,24 @@ class StepScorePool:
     def _event_loop(self) -> asyncio.AbstractEventLoop:
         """One loop for all calls: clients keep connections, which belong to the loop that opened them."""
         with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="credit-hooks-scores", daemon=True).start()
+            if self._loop is None or self._pid != os.getpid():  # a forked child has the loop, but not its thread
+                self._loop, self._pid = asyncio.new_event_loop(), os.getpid()
+                threading.Thread(target=_serve, args=(self._loop,), name="credit-hooks-scores", daemon=True).start()
+                weakref.finalize(self, _stop, self._loop).atexit = False
             return self._loop
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
+def _stop(loop: asyncio.AbstractEventLoop) -> None:
+    """End the loop's thread: nobody holds the pool any more."""
+    with contextlib.suppress(RuntimeError):  # closed already
+        loop.call_soon_threadsafe(loop.stop)
 
 
 async def _within(awaitable: Awaitable[Any], seconds: float) -> Any:

@@ -133,6 +133,22 @@ def test_a_judge_that_talks_nonsense_or_fails_costs_its_scores_only(judged):
     assert any("2 of 3 step scores" in note for note in run.credit.notes)
 
 
+def test_a_scorer_never_runs_on_the_users_thread_and_gets_no_tracing(judged, monkeypatch):
+    import threading
+
+    from opentelemetry.context import get_value
+
+    from credit_hooks.failure import StepScoring
+
+    seen = []
+    plain = lambda view: seen.append((threading.current_thread(), get_value("suppress_instrumentation")))
+    monkeypatch.setattr("credit_hooks.langgraph.LangChainJudge.__call__", lambda self, view: plain(view))
+    run = judged([])
+    assert len(seen) == len(run.trajectory.labels) == 3
+    assert all(thread is not threading.main_thread() and silent is True for thread, silent in seen)
+    assert StepScoring(plain).annotator == "function"
+
+
 def test_a_judge_is_not_asked_about_a_success(judged):
     assert judged([], evaluate=lambda finished: True).trajectory.labels == ()
 

@@ -11,6 +11,7 @@ from credit_hooks.credit import CreditConfig, assign_credit, fit_localiser
 from credit_hooks.errors import ConfigurationError
 from credit_hooks.failure import FEATURES, FeatureTable, Localiser
 from credit_hooks.failure.logit import Choices, choice_probabilities, fit_weights, log_loss
+from credit_hooks.testing.credit_laws import CREDIT_LAWS, trajectories
 from credit_hooks.trajectory import Label
 
 F = len(FEATURES)
@@ -176,3 +177,29 @@ def test_a_configuration_with_a_localiser_survives_json(failed_run):
     fitted = fit_localiser([run for run, _ in labelled(failed_run)])
     config = CreditConfig(localiser=fitted)
     assert CreditConfig.model_validate_json(config.model_dump_json()).localiser == fitted
+
+
+@pytest.fixture(scope="session")
+def fitted():
+    runs, labels = tables(9, 20)
+    return Localiser.fit(runs, labels, l2=1.0, folds=0)
+
+
+@pytest.mark.parametrize("law", CREDIT_LAWS, ids=lambda law: law.__name__)
+@settings(max_examples=25)
+@given(trajectory=trajectories())
+def test_credit_with_a_localiser_keeps_the_laws(law, fitted, trajectory):
+    config = CreditConfig(localiser=fitted, potential="expected_step")
+    law(lambda run: assign_credit(run, config), trajectory)
+
+
+@settings(max_examples=50)
+@given(trajectory=trajectories())
+def test_a_posterior_has_one_probability_per_message_and_names_the_most_probable(fitted, trajectory):
+    for config in (CreditConfig(), CreditConfig(localiser=fitted)):
+        error = assign_credit(trajectory, config).first_error
+        if error is not None:
+            assert len(error.posterior) == len(trajectory.messages)
+            assert sum(error.posterior) == pytest.approx(1.0)
+            assert error.probability == pytest.approx(max(error.posterior))
+            assert 0.0 <= error.confidence <= 1.0

@@ -1,6 +1,7 @@
 """Step scores: a change point, telescoping rewards, and a scorer that may do what it likes."""
 
 import asyncio
+import gc
 import threading
 import time
 
@@ -218,6 +219,20 @@ def test_async_scorers_share_one_loop(team):
     for _ in range(2):
         assert set(values_of(pool.score(team, StepScoring(scorer))).values()) == {0.5}
     assert len(loops) == 1
+    del pool
+
+
+def test_the_loop_of_async_scorers_ends_with_the_pool(team):
+    async def scorer(view):
+        return 0.5
+
+    pool = StepScorePool()
+    pool.score(team, StepScoring(scorer))
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "credit-hooks-scores"]
+    del pool
+    gc.collect()
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def test_a_scorer_that_hangs_is_given_up(team):
