@@ -180,6 +180,9 @@ def _add_writes(
         del attributes[sc.CREDIT_WRITES_CHANNEL]
     if any(message.earlier_step_id for message in writes):
         attributes[sc.CREDIT_WRITES_STEP] = [message.earlier_step_id or "" for message in writes]
+    if any(message.earlier_parents for message in writes):
+        parents = ([parent.id for parent in message.earlier_parents] for message in writes)
+        attributes[sc.CREDIT_WRITES_PARENTS] = [_json(ids) if ids else "" for ids in parents]
 
 
 def _run_attributes(run: RunRecord) -> dict[str, Any]:

@@ -60,6 +60,7 @@ def _writes(span: SpanData, *, root: bool, offset: int) -> Iterator[_Write]:
     authors = texts(attributes.get(semconv.CREDIT_WRITES_AUTHOR))
     channels = texts(attributes.get(semconv.CREDIT_WRITES_CHANNEL))
     earlier = texts(attributes.get(semconv.CREDIT_WRITES_STEP))
+    parents = texts(attributes.get(semconv.CREDIT_WRITES_PARENTS)) if root else []
     contents = _contents(attributes.get(semconv.GEN_AI_INPUT_MESSAGES if root else semconv.GEN_AI_OUTPUT_MESSAGES), ids)
     digests = texts(attributes.get(semconv.CREDIT_WRITES_SHA256))
     lengths = integers(attributes.get(semconv.CREDIT_WRITES_LENGTH))
@@ -75,6 +76,7 @@ def _writes(span: SpanData, *, root: bool, offset: int) -> Iterator[_Write]:
             "actor_id": _at(authors, i) or actor_id or "unknown",
             # A resumed run finds messages of the interrupted one in its state: their turn is in that run's trace.
             "step_id": (_at(earlier, i) or None) if root else span.span_id,
+            "earlier_parents": identifiers(parse_json(_at(parents, i))),
             "role": _at(roles, i) or (content and content.role) or "assistant",
             "channel": _at(channels, i) or None,
             "parts": (withheld,) if content is None else content.parts,

@@ -96,6 +96,8 @@ class MessageRecord:
     """2 and more: the same id written again with other content."""
     earlier_step_id: str | None = None
     """Span id of the turn of an interrupted run that wrote it. None: written in this run."""
+    earlier_parents: Sequence[MessageRecord] = ()
+    """What was read for it in an earlier run of its thread, as far as it is in this one."""
     id: str = ""
     """Set when the run ends."""
     encoded: Any = None

@@ -97,6 +97,9 @@ class Message(FrozenModel):
     """The turn that wrote it; its reads are what was *visible* to the author. None: written outside any step."""
     generated_by: str | None = None
     """The chat or tool step whose result this message is; its reads are what was *consumed*. None: written by code."""
+    earlier_parents: tuple[str, ...] = ()
+    """What was read for it in an earlier run of its thread, the newest of it, as far as it is in this trajectory: no
+    step of this one says it. Empty: written in this run, or nothing is known."""
     role: str = "assistant"
     """Normalised role: user, assistant, tool, system, or data for writes of state."""
     role_raw: str | None = None
@@ -332,6 +335,8 @@ class Trajectory(FrozenModel):
         that asks others and goes on with their answers reads those after it wrote the question: they are no parents.
         """
         message = self.message_by_id[message_id]
+        if message.earlier_parents:
+            return message.earlier_parents
         step_id = message.generated_by or message.step_id
         if step_id is None:
             return ()

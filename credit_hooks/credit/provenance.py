@@ -81,7 +81,8 @@ class _Builder:
             return
         for position, message in enumerate(transcript.messages):
             consumed = None if self.relation == "visible" else message.generated_by
-            self.sources[position] = self._reads(consumed) or self._reads(transcript.step_of[position])
+            read = self._reads(consumed) or self._reads(transcript.step_of[position])
+            self.sources[position] = read or tuple(self._positions(message.earlier_parents))
         if self._resolved > _MAX_RESOLVED:
             self.notes.append("removed messages count as read where read sets grew too large to resolve")
 
@@ -162,7 +163,7 @@ def _inputs(transcript: Transcript, graph: _Builder) -> NDArray[np.bool_]:
         outside = transcript.step_of[position] is None and message.step_id is None
         given = transcript.kinds[position] in ("human", "system") or (graph.known and outside)
         states_task = position == 0 and len(task) > 0 and task in " ".join(message.text.split())
-        reads_nothing = not graph.sources[position] or not graph.known
+        reads_nothing = not graph.sources[position] or not graph.known or bool(message.earlier_parents)
         leading = leading and (given or states_task)
         setup = transcript.kinds[position] == "system" and outside
         result[position] = (leading or setup) and reads_nothing

@@ -227,7 +227,7 @@ class ChainEvents:
         record.settle = run.settle
         with record.lock:
             run.close()
-            self._threads.remember(record, status)
+            self._threads.remember(record, status, run.carried)
         abandoned = isinstance(error, GeneratorExit)
         self._session.end_run(record, "abandoned" if abandoned else status)
 

@@ -10,7 +10,7 @@ from credit_hooks.langgraph.values import data_snapshot, same_data
 from credit_hooks.record import MessageRecord, RunRecord
 
 if TYPE_CHECKING:
-    from credit_hooks.langgraph.threads import EarlierWrite
+    from credit_hooks.langgraph.threads import Earlier, EarlierWrite
 
 __all__ = ["EarlierState"]
 
@@ -23,6 +23,8 @@ class EarlierState:
         self._data = data
         self._writes = writes
         self._taken_over: dict[int, MessageRecord] = {}
+        self.carried: dict[MessageRecord, Earlier] = {}
+        """What is known of messages of earlier runs that this one has found in its state."""
 
     def read(self, task: Task, channel: str, value: Any) -> Records:
         """Who wrote a channel's value in an earlier run. From now on this run knows it as theirs."""
@@ -43,6 +45,12 @@ class EarlierState:
             self._data.know("", channel, value, records, -1)
         return records
 
+    def settle(self) -> None:
+        """The run is over: say what was read for its earlier messages, of what is in this run."""
+        by_token = {earlier.token: record for record, earlier in self.carried.items()}
+        for record, earlier in self.carried.items():
+            record.earlier_parents = tuple(by_token[token] for token in earlier.parents if token in by_token)
+
     def _take_over(self, write: EarlierWrite, channel: str, value: Any) -> MessageRecord:
         known = None if write.snapshot is None else self._taken_over.get(id(write.snapshot))
         if known is not None:
@@ -56,6 +64,7 @@ class EarlierState:
             channel=channel,
             earlier_step_id=write.author.step_id,
         )
+        self.carried[record] = write.author
         if write.snapshot is not None:
             self._taken_over[id(write.snapshot)] = record
         return record

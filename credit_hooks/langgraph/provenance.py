@@ -12,7 +12,7 @@ An object that nobody wrote in this run came from before it (an earlier turn, a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import RemoveMessage
@@ -174,8 +174,13 @@ class GraphRun:
         record = self._find(message)
         if record is not None:
             return record
-        author, earlier_step = self._earlier_author(message)
-        return self._add(message, author, None, channel, earlier_step_id=earlier_step)
+        earlier = self._earlier.get(message_id(message) or "") or self._earlier.get(message_digest(message) or "")
+        if earlier is None:
+            return self._add(message, self.authors.outside(message), None, channel)
+        author = self.record.actor(*earlier.actor)  # type: ignore[arg-type]
+        record = self._add(message, author, None, channel, earlier_step_id=earlier.step_id)
+        self._earlier_state.carried[record] = earlier
+        return record
 
     def _find(self, message: Any) -> MessageRecord | None:
         record = self._by_identity(message)
@@ -208,15 +213,6 @@ class GraphRun:
         if record is not None:
             self.record.bind(message, record, own_id)
         return record
-
-    def _earlier_author(self, message: Any) -> tuple[Any, str | None]:
-        earlier = self._earlier.get(message_id(message) or "")
-        if earlier is None:
-            earlier = self._earlier.get(message_digest(message) or "")
-        if earlier is None:
-            return self.authors.outside(message), None
-        actor_id, name, kind = earlier.actor
-        return self.record.actor(actor_id, name, kind), earlier.step_id  # type: ignore[arg-type]
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -419,11 +415,17 @@ class GraphRun:
             if call_id in self.data.calls:
                 step.reads_new = (self.data.calls[call_id],)
 
+    @property
+    def carried(self) -> Mapping[MessageRecord, Earlier]:
+        """What was known before of the messages that the run found in its state."""
+        return self._earlier_state.carried
+
     def settle(self) -> None:
         """Say what must not depend on who was faster, now that all is known. Off the user's path."""
         if all(not message.id for message in self.record.messages):  # else some have been shown where they are
             self._plan_tools()
             order_messages(self.record)
+        self._earlier_state.settle()
         self._calls.settle()
         for caller, results in self._calls.callers():
             if caller.writes and results:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from credit_hooks import semconv as sc
 from credit_hooks.langgraph.messages import message_digest, message_id
-from credit_hooks.record import MessageRecord, RunRecord, RunStatus, Snapshot
+from credit_hooks.record import MessageRecord, RunRecord, RunStatus, Snapshot, StepRecord
 
 __all__ = ["Earlier", "EarlierWrite", "InterruptedRun", "ThreadMemory"]
 
 _MAX_THREADS = 1_000
 _MAX_MESSAGES = 2_000
+_MAX_PARENTS = 64
 
 
 class Earlier(NamedTuple):
@@ -23,6 +25,10 @@ class Earlier(NamedTuple):
     """Actor id, name, kind."""
     step_id: str | None
     """Span id of the turn that wrote it, if that run was interrupted and this one goes on with it."""
+    token: str
+    """What it is known by in all runs of the thread."""
+    parents: tuple[str, ...] = ()
+    """Tokens of the newest messages that were read for it."""
 
 
 class EarlierWrite(NamedTuple):
@@ -45,9 +51,10 @@ class InterruptedRun(NamedTuple):
 
 
 class ThreadMemory:
-    """Authors by message id and by channel for the newest threads. Bounded in threads and in messages per thread.
+    """Authors and parents, by message id and by channel, for the newest threads.
 
-    Content is kept only of what an interrupted run wrote to its state, until the run goes on.
+    Bounded in threads, in messages per thread, and in parents per message: the newest of each are kept. Content is kept
+    only of what an interrupted run wrote to its state, until the run goes on.
     """
 
     def __init__(self) -> None:
@@ -71,17 +78,25 @@ class ThreadMemory:
         with self._lock:
             return self._interrupted.get(thread) if thread is not None else None
 
-    def remember(self, run: RunRecord, status: RunStatus) -> None:
-        """Note a run's messages at its end; a later turn starts afresh, a resumed run goes on."""
+    def remember(self, run: RunRecord, status: RunStatus, carried: Mapping[MessageRecord, Earlier]) -> None:
+        """Note a run's messages at its end; a later turn starts afresh, a resumed run goes on.
+
+        Args:
+            run: The run.
+            status: How it ended.
+            carried: What was known before of the messages that the run found in its state.
+        """
         if run.session_id is None:
             return
         goes_on = status == "interrupted"
+        parents = _Parents(run, carried)
         known: dict[str, Earlier] = {}
         writes: dict[str, list[EarlierWrite]] = {}
         for message in run.messages[-_MAX_MESSAGES:]:
             step_id = message.earlier_step_id if message.step is None else message.step.span_id
             actor = message.author
-            earlier = Earlier((actor.id, actor.name, actor.kind), step_id if goes_on else None)
+            token, read = parents.of(message)
+            earlier = Earlier((actor.id, actor.name, actor.kind), step_id if goes_on else None, token, read)
             if message.snapshot.role == "data":
                 _note_write(writes, message, earlier, goes_on=goes_on)
                 continue
@@ -102,6 +117,40 @@ class ThreadMemory:
                 dropped, _ = self._messages.popitem(last=False)
                 self._interrupted.pop(dropped, None)
                 self._writes.pop(dropped, None)
+
+
+class _Parents:
+    """What was read for the messages of a run that ends, by token."""
+
+    def __init__(self, run: RunRecord, carried: Mapping[MessageRecord, Earlier]) -> None:
+        self._run = run
+        self._carried = carried
+        self._generators = {message: step for step in run.steps for message in step.generates}
+
+    def of(self, message: MessageRecord) -> tuple[str, tuple[str, ...]]:
+        """A message's token, and those of its parents."""
+        earlier = self._carried.get(message)
+        if earlier is not None:
+            return earlier.token, earlier.parents
+        step = self._generators.get(message, message.step)
+        read = () if step is None else _newest_reads(step)
+        return self._token(message), tuple(self._token(other) for other in read if other.index < message.index)
+
+    def _token(self, message: MessageRecord) -> str:
+        earlier = self._carried.get(message)
+        return f"{self._run.id}:{message.index}" if earlier is None else earlier.token
+
+
+def _newest_reads(step: StepRecord) -> list[MessageRecord]:
+    """The newest messages that a step has read, oldest first. Its cost does not grow with the history."""
+    newest: dict[MessageRecord, None] = {}
+    dropped: set[MessageRecord] = set()
+    link: StepRecord | None = step
+    while link is not None and len(newest) < _MAX_PARENTS:
+        newest.update(dict.fromkeys(message for message in reversed(link.reads_new) if message not in dropped))
+        dropped.update(link.reads_dropped)
+        link = link.reads_base
+    return list(newest)[:_MAX_PARENTS][::-1]
 
 
 def _note_write(

@@ -11,7 +11,7 @@ from capture_cases.basic import say
 from capture_cases.kit import MODES, THREAD, TOPOLOGIES, captured, dag, user
 from langchain.agents import create_agent
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, RemoveMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import entrypoint
@@ -237,7 +237,7 @@ def test_plain_state_keeps_its_writers_over_an_interrupt(callback):
     assert dag(run) == {
         "user:resume: approved": [],
         "user:question: bread": [],
-        "planner:plan: plan for bread": [],
+        "planner:plan: plan for bread": ["user:question: bread"],
         "approve:plan: plan for bread, approved": [
             "user:question: bread",
             "planner:plan: plan for bread",
@@ -312,3 +312,68 @@ def test_a_reducers_channel_keeps_its_writers_over_turns(callback):
     answer = dag(run)["last:answer: one two"]
     assert "user:question: two" in answer
     assert [name.partition(":")[0] for name in answer].count("note") == 2  # the turn before, and this one
+
+
+def talk(callback, questions, *, keep=1_000):
+    """A conversation in which every answer has read the newest messages of the thread; its runs."""
+
+    def answer(state):
+        return {"messages": [AIMessage(f"answer {len(state['messages'])}")]}
+
+    def forget(state):
+        return {"messages": [RemoveMessage(id=message.id) for message in state["messages"][:-keep]]}
+
+    builder = StateGraph(MessagesState)
+    builder.add_sequence([("answer", answer), ("forget", forget)])
+    builder.add_edge(START, "answer")
+    graph = builder.compile(checkpointer=InMemorySaver())
+    for question in questions:
+        graph.invoke(user(question)(), {"callbacks": [callback], "configurable": THREAD})
+    return captured(callback)
+
+
+def test_messages_of_every_earlier_turn_keep_their_parents(callback):
+    *_, run = talk(callback, ["one", "two", "three"])
+    assert dag(run) == {
+        "user:three": [],
+        "user:one": [],
+        "answer:answer 1": ["user:one"],
+        "user:two": [],
+        "answer:answer 3": ["user:one", "answer:answer 1", "user:two"],
+        "answer:answer 5": ["user:one", "answer:answer 1", "user:two", "answer:answer 3", "user:three"],
+    }
+    credit = callback.last.credit
+    assert [reward.reward for reward in credit.messages[:-1]] == [0.0] * 5  # given, whoever wrote it
+
+
+def test_parents_that_were_forgotten_are_left_out(callback):
+    *_, run = talk(callback, ["one", "two", "three"], keep=2)
+    assert dag(run)["answer:answer 3"] == ["user:two"]
+
+
+def test_a_message_keeps_a_bounded_number_of_parents(callback):
+    *_, run = talk(callback, [f"question {number}" for number in range(40)])
+    parents = [run.parents(message.id) for message in run.messages if message.earlier_parents]
+    assert max(map(len, parents)) == 64
+    carried = next(message for message in run.messages if message.text == "answer 77")
+    assert run.parents(carried.id)[-1] == next(m.id for m in run.messages if m.text == "question 38")
+
+
+def test_what_led_to_an_earlier_message_is_credited_when_the_run_goes_on(callback):
+    """`helper` is read by `draft` alone, before the interrupt; the answer rests on both."""
+
+    class State(MessagesState):
+        hint: str
+
+    builder = StateGraph(State)
+    builder.add_node("helper", lambda state: {"hint": "use bread"})
+    builder.add_node("draft", lambda state: {"messages": [AIMessage(f"a draft: {state['hint']}")]})
+    builder.add_node("ask", lambda state: {"messages": [AIMessage(f"told {interrupt('?')}")]})
+    for one, other in (("helper", "draft"), ("draft", "ask")):
+        builder.add_edge(one, other)
+    builder.add_edge(START, "helper")
+    graph, config = builder.compile(checkpointer=InMemorySaver()), {"callbacks": [callback], "configurable": THREAD}
+    graph.invoke(user()(), config)
+    graph.invoke(Command(resume="yes"), config)
+    run = captured(callback)[-1]
+    assert dag(run)["draft:a draft: use bread"] == ["user:task", "helper:hint: use bread"]

@@ -32,7 +32,7 @@ class NodeError(Exception):
         {
             "user:resume: looks good": [],
             "user:task": [],
-            "draft:a draft": [],
+            "draft:a draft": ["user:task"],
             "approve:approved: looks good": ["user:resume: looks good", "user:task", "draft:a draft"],
             "publish:published": ["user:task", "draft:a draft", "approve:approved: looks good"],
         },
@@ -63,7 +63,7 @@ def interrupt_and_resume(mode):
     ),
     Turn(
         lambda: None,
-        {"user:task": [], "draft:a draft": [], "publish:published": ["user:task", "draft:a draft"]},
+        {"user:task": [], "draft:a draft": ["user:task"], "publish:published": ["user:task", "draft:a draft"]},
         answer="published",
     ),
     configurable=THREAD,
@@ -88,7 +88,7 @@ def static_breakpoint(mode):
             "user:resume: yes": [],
             "user:task": [],
             "ask:told yes": ["user:resume: yes", "user:task"],
-            "left:from the left": [],
+            "left:from the left": ["user:task"],
             "join:joined": ["user:task", "ask:told yes", "left:from the left"],
         },
         answer="joined",
@@ -118,7 +118,7 @@ def interrupt_beside_a_sibling(mode):
         {
             "user:two": [],
             "user:one": [],
-            "answer:answer 1": [],
+            "answer:answer 1": ["user:one"],
             "answer:answer 3": ["user:one", "answer:answer 1", "user:two"],
         },
         answer="answer 3",
@@ -126,7 +126,7 @@ def interrupt_beside_a_sibling(mode):
     configurable=THREAD,
 )
 def two_turns_of_a_conversation(mode):
-    """Messages of an earlier turn are read, by their authors' names, and not written again."""
+    """Messages of an earlier turn are read, by their authors' names, with their parents, and not written again."""
 
     def answer(state):
         return {"messages": [AIMessage(f"answer {len(state['messages'])}")]}
