@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from typing import Final
 
 from pydantic import ValidationError
 
+from credit_hooks.store._rows import storable
 from credit_hooks.trajectory import Label, Trajectory
 
 __all__ = ["add_label", "labels_of", "with_stored_labels"]
@@ -25,7 +27,7 @@ def add_label(connection: sqlite3.Connection, run_id: str, label: Label) -> None
     connection.execute(_INDEX)
     connection.execute(
         "INSERT INTO labels (run_id, recorded_at, annotator, label) VALUES (?, ?, ?, ?)",
-        (run_id, label.timestamp, label.annotator, label.model_dump_json()),
+        (storable(run_id), label.timestamp, storable(label.annotator), json.dumps(label.model_dump(mode="python"))),
     )
 
 
@@ -33,12 +35,14 @@ def labels_of(connection: sqlite3.Connection, run_id: str) -> tuple[Label, ...]:
     """Labels of a run in the order in which they were given; those of a newer version that cannot be read are left."""
     if connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'labels'").fetchone() is None:
         return ()
-    rows = connection.execute("SELECT label FROM labels WHERE run_id = ? ORDER BY sequence", (run_id,)).fetchall()
+    query = "SELECT label FROM labels WHERE run_id = ? ORDER BY sequence"
+    rows = connection.execute(query, (storable(run_id),)).fetchall()
     found: list[Label] = []
     for (document,) in rows:
         try:
-            found.append(Label.model_validate_json(document))
-        except ValidationError:
+            # json, unlike pydantic's own parser, takes half a surrogate pair, which ids of broken logs may hold
+            found.append(Label.model_validate(json.loads(document)))
+        except (ValidationError, json.JSONDecodeError):
             continue
     return tuple(found)
 

@@ -82,7 +82,7 @@ class RunStore:
         if label.name in READ_BY_CREDIT:
             raise ConfigurationError(f"credit reads {label.name} labels: put the run again, credited with it")
         with self._session() as connection:
-            if connection.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone() is None:
+            if connection.execute("SELECT 1 FROM runs WHERE id = ?", (storable(run_id),)).fetchone() is None:
                 raise StoreError(self._missing(connection, run_id))
             add_label(connection, run_id, label)
 

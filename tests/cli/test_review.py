@@ -148,6 +148,29 @@ def test_a_run_written_again_keeps_its_label(stored, monkeypatch):
         assert [run.trajectory.labels for run in opened] == [(before,)]
 
 
+def test_ids_and_reasons_that_are_no_proper_text_are_kept(stored):
+    run = failure("r1")
+    message = run.trajectory.messages[1].model_copy(update={"id": "m\udc80"})
+    messages = (run.trajectory.messages[0], message, *run.trajectory.messages[2:])
+    trajectory = run.trajectory.model_copy(update={"id": "r\udc80", "messages": messages})
+    label = Label(target="message", target_id="m\udc80", name="first_error", reason="caf\udce9", annotator="\udc80")
+    stored(run.model_copy(update={"trajectory": trajectory}))
+    with RunStore("runs.db") as opened:
+        opened.add_label("r\udc80", label)
+        assert opened.get("r\udc80").trajectory.labels == (label,)
+
+
+def test_what_is_typed_in_another_encoding_ends_nothing(stored):
+    stored(failure("r1"), failure("r2"))
+    command = [sys.executable, "-c", "import credit_hooks.cli as c; raise SystemExit(c.main())"]
+    command += ["review", "--below", "1.01", "--as", "Rosa"]
+    done = subprocess.run(
+        command, input=b"\xff\xfe\n1 caf\xe9\nq\n", capture_output=True, env={**os.environ, "PYTHONUTF8": "1"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"1 labelled" in done.stdout
+
+
 def test_labels_need_their_run_and_must_not_be_evidence_for_credit(stored):
     stored(failure("r1"))
     with RunStore("runs.db") as opened:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from credit_hooks.credit import CreditConfig, assign_credit, locate_by_replay
 from credit_hooks.errors import ConfigurationError
 from credit_hooks.failure import Observation, ProbeNoise, bisect, change_point_likelihood, probe_likelihood
+from credit_hooks.testing.credit_laws import trajectories
 
 CERTAIN = ProbeNoise(1.0, 0.0)
 
@@ -159,6 +160,26 @@ def test_messages_of_one_turn_are_told_apart_by_the_prior_alone(failed_run):
     locate_by_replay(run, lambda message_id: asked.add(message_id) or message_id <= "m2", budget=20, confidence=1.0)
     assert asked
     assert "m3" not in asked
+
+
+@settings(max_examples=60)
+@given(trajectories(), answers)
+def test_any_run_can_be_replayed_and_credited_with_the_answers(trajectory, given_answers):
+    if trajectory.outcome is None or not trajectory.messages:
+        return
+    lost = trajectory.with_outcome(trajectory.outcome.model_copy(update={"score": 0.0, "baseline": 0.5}))
+    left, ids = iter(given_answers), {message.id for message in lost.messages}
+    asked = []
+    try:
+        known, found = locate_by_replay(lost, lambda m: asked.append(m) or next(left), budget=6)
+    except ConfigurationError:
+        assert assign_credit(lost).first_error is None
+        return
+    assert set(asked) <= ids
+    assert len(known.labels) - len(lost.labels) == len(found.observations) <= 6
+    credit = assign_credit(known)
+    assert [reward.reward for reward in credit.messages] == [reward.reward for reward in assign_credit(lost).messages]
+    assert (credit.first_error.rule == "replay") == bool(found.observations)
 
 
 def test_a_run_that_says_nothing_cannot_be_bisected(failed_run):

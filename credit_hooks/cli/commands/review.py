@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -36,6 +37,8 @@ def review(
     if not waiting:
         console.print(plain(f"nothing to review in {store}: no unlabelled first error is less probable than {below:g}"))
         return
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # what was typed in another encoding is no reason to end
     with RunStore(store) as opened:
         session = Review(opened, annotator=annotator or _login(), screen=console, read=_read)
         session.run(waiting[:limit])
