@@ -18,6 +18,10 @@ from credit_hooks.trajectory import Outcome
 __all__ = ["Judge", "Judged"]
 
 
+_MAX_SAID = 200
+"""Characters kept of what an exception says."""
+
+
 @dataclass(frozen=True)
 class Judged:
     """How a replay ended."""
@@ -72,7 +76,8 @@ class Judge:
             meter.stop(f"the replay took longer than {seconds:.3g} s")
             return None, None
         except Exception as error:  # noqa: BLE001 - the user's team may raise anything; one replay fails, not the credit
-            return None, f"the replay raised {type(error).__name__}: {error}"
+            said = str(error).partition("\n")[0][:_MAX_SAID]
+            return None, f"the replay raised {type(error).__name__}: {said}"
 
     async def _judge(self, finished: FinishedRun, meter: RunMeter) -> Judged:
         try:

@@ -38,9 +38,7 @@ class Replays:
         if not isinstance(replayer, Replayer):
             raise ConfigurationError(f"replay is a Replay(...), not {type(replayer).__name__}")
         if config.method == "replay" and evaluate is None:
-            raise ConfigurationError(
-                "CreditConfig(method='replay') needs evaluate=, which says how each replay ended"
-            )
+            raise ConfigurationError("CreditConfig(method='replay') needs evaluate=, which says how each replay ended")
         self._replayer = replayer
         self._evaluate = evaluate
         self._config = config

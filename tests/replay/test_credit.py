@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from made_up_team import Agent, MadeUpReplay, MadeUpSystem, Team, brute_force, counting, score, scored
 
 from credit_hooks.credit import CreditConfig, owen, shapley
-from credit_hooks.replay import Player, ReplayLimits, Replayer, System, recompute, replay_credit
+from credit_hooks.replay import Player, Replayer, ReplayLimits, System, recompute, replay_credit
 
 LIMITS = ReplayLimits(parallel=2)
 
@@ -27,6 +27,12 @@ def conserved(credit):
     assert credit.total == credit.outcome - credit.baseline
     assert all(-1.0 <= reward.reward <= 1.0 for reward in credit.messages)
     return credit
+
+
+def ancestors(team, turn):
+    """Turns that can have been heard of in a turn, at first or second hand."""
+    found = set(team.turns[turn].reads)
+    return found.union(*(ancestors(team, earlier) for earlier in found))
 
 
 def rewards(credit):
@@ -52,7 +58,7 @@ def test_exact_values_are_those_of_brute_force(level):
     assert [reward.std_err for reward in credit.messages] == [None] * 4
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_exact_on_any_team_of_functions(data):
     n = data.draw(st.integers(1, 5))
@@ -64,7 +70,8 @@ def test_exact_on_any_team_of_functions(data):
     system = MadeUpSystem(team)
     credit = conserved(credit_of(system, level="shapley"))
     np.testing.assert_allclose(rewards(credit), shapley(brute_force(team, score)), atol=1e-12)
-    assert max(team.calls.values(), default=0) <= 2 ** max(len(agent.reads) for agent in team.turns)
+    for turn, calls in team.calls.items():
+        assert calls < 2 ** len(ancestors(team, turn))
 
 
 def test_agents_are_masked_as_a_whole():
@@ -116,9 +123,9 @@ def test_a_declared_baseline_is_the_value_of_the_empty_coalition():
 
 
 def test_estimates_come_near_to_the_truth():
-    team = chain(8)
+    team = chain(6)
     exact = shapley(brute_force(team, score))
-    credit = conserved(credit_of(MadeUpSystem(team), level="shapley", budget=120))
+    credit = conserved(credit_of(MadeUpSystem(team), level="shapley", budget=40))
     wrong = rewards(credit) - exact
     errors = np.array([reward.std_err for reward in credit.messages])
     assert np.abs(wrong).max() < 0.2

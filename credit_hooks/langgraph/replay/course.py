@@ -92,7 +92,8 @@ class ReplayCourse:
         if self._is_silent(path, place):
             return self._silent_turn(turn, here)
         node = self._index.leaves[path]
-        turn.untaped = self._only_hands_over(node, given)
+        if self._only_hands_over(node, given):
+            turn.passing = lambda output: self._note_output(output, here)
         cached = self._index.cached.get((path, key.rpartition(" ")[2])) if node.cache_policy is not None else None
         if cached is not None and place is None:
             self._meter.count_pinned(cached.model_calls)
@@ -218,12 +219,15 @@ class ReplayCourse:
             raise GraphInterrupt(value)
         if outcome.kind == "error":
             raise _again(value)
-        if self._index.traces:
-            self._trace.enter(here.ns, here.superstep, here.key, value)
-        self._note_read(value)
+        self._note_output(value, here)
         if outcome.kind == "handoff":
             raise ParentCommand(value)
         return value
+
+    def _note_output(self, value: Any, here: _Here) -> None:
+        if self._index.traces:
+            self._trace.enter(here.ns, here.superstep, here.key, value)
+        self._note_read(value)
 
     def _note_read(self, value: Any) -> None:
         for message in messages_within(value):

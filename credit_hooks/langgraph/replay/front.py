@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel
@@ -49,6 +49,8 @@ class Replay:
         baseline: Who speaks for masked agents. A text, "" being silence; a function of the :class:`MaskedTurn` to the
             node's output; a chat model, which is given the state's messages; or another compiled graph with nodes of
             the same names, such as the same graph with a weaker model.
+        agents: Names or paths of the nodes that are credited; all others stay as they are. None: all that say
+            something, and those that write data if they call a model or no node is seen to call one.
         tools: By name, what to do when a tool would be called with arguments that the run did not have: "repeat" it,
             "pin" its recorded result, or "stop" that replay. Tools may say so themselves, in
             `metadata={"credit_hooks": "repeat"}` or by the hints of an MCP server.
@@ -70,6 +72,7 @@ class Replay:
         graph: Pregel[Any, Any, Any, Any],
         *,
         baseline: str | Callable[[MaskedTurn], Any] | BaseChatModel | Pregel[Any, Any, Any, Any] = "",
+        agents: Collection[str] | None = None,
         tools: Mapping[str, Repeat] | None = None,
         unmarked_tools: Repeat = "stop",
         limits: ReplayLimits | None = None,
@@ -89,6 +92,7 @@ class Replay:
         self._graph = graph
         self._baseline = baseline
         self._text, self._stand_in, self._described = _speaker(baseline)
+        self._agents = None if agents is None else frozenset(agents)
         self._tools = dict(tools or {})
         self._unmarked = unmarked_tools
         self._config = config
@@ -112,7 +116,7 @@ class Replay:
             raise ReplayRefusedError(
                 f"the run is of graph {recording.name!r}, replay= has a graph named {self._graph.get_name()!r}"
             )
-        index = Index(self._graph, recording, run.trajectory, self._text, self._cached)
+        index = Index(self._graph, recording, run.trajectory, self._text, self._cached, self._agents)
         while len(self._cached) > _MAX_CACHED:
             self._cached.popitem(last=False)
         with self._lock:

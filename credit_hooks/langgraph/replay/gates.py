@@ -18,6 +18,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import GraphInterrupt, ParentCommand
+from langgraph.managed.base import is_managed_value
 from langgraph.pregel import Pregel
 from langgraph.types import RetryPolicy
 
@@ -26,7 +27,7 @@ from credit_hooks.langgraph.replay.tools import live_calls
 from credit_hooks.langgraph.replay.values import Names, freeze
 from credit_hooks.replay import Claim, Recorded
 
-__all__ = ["Course", "Gate", "Outcome", "Path", "Turn", "gated", "leaves", "outcome_of"]
+__all__ = ["Course", "Gate", "Outcome", "Path", "Turn", "gated", "leaves", "managed_values", "outcome_of"]
 
 Path: TypeAlias = tuple[str, ...]
 """Names of the nodes from the root graph to a node."""
@@ -67,8 +68,9 @@ class Turn:
     """The outcome, where the intervention states it. None: it is on the tape, or has to be found out."""
     stand_in: Runnable[Any, Any] | None = None
     """Who is run in place of the node. None: the node itself."""
-    untaped: bool = False
-    """True where the node only hands over: it is run every time, and counts as no call."""
+    passing: Callable[[Any], None] | None = None
+    """Hears the output of a node that only hands over: it is run every time, and counts as no call. None: it does
+    more."""
 
 
 class Course(Protocol):
@@ -115,10 +117,10 @@ class Gate(Runnable[Any, Any]):
         runnable = turn.stand_in or self._bound
         if turn.known is not None:
             return turn.emit(turn.known)
-        if turn.untaped:
-            with _Live(turn.names) as live:
-                live.output = runnable.invoke(input, config, **kwargs)
-            return turn.emit(live.outcome())
+        if turn.passing is not None:
+            with _Passing(turn.passing) as passing:
+                passing.output = runnable.invoke(input, config, **kwargs)
+            return passing.output
         claim = self._course.claim(turn)
         if claim.state != "mine":
             return self._taken(turn, claim.flight.result())
@@ -134,10 +136,10 @@ class Gate(Runnable[Any, Any]):
         runnable = turn.stand_in or self._bound
         if turn.known is not None:
             return turn.emit(turn.known)
-        if turn.untaped:
-            with _Live(turn.names) as live:
-                live.output = await runnable.ainvoke(input, config, **kwargs)
-            return turn.emit(live.outcome())
+        if turn.passing is not None:
+            with _Passing(turn.passing) as passing:
+                passing.output = await runnable.ainvoke(input, config, **kwargs)
+            return passing.output
         claim = self._course.claim(turn)
         if claim.state != "mine":
             return self._taken(turn, await asyncio.wrap_future(claim.flight))
@@ -152,10 +154,29 @@ class Gate(Runnable[Any, Any]):
         return turn.emit(recorded.output)
 
 
+class _Passing:
+    """A node that only hands over: what it returns or raises goes on as it is, and is heard."""
+
+    def __init__(self, hear: Callable[[Any], None]) -> None:
+        self.output: Any = None
+        self._hear = hear
+
+    def __enter__(self) -> _Passing:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._hear(self.output)
+        elif isinstance(error, ParentCommand):
+            self._hear(error.args[0])
+
+
 class _Live:
     """A live execution: its outcome completes the claim; a handoff is an outcome, any other exception fails it."""
 
-    def __init__(self, names: Names, course: Course | None = None, claim: Claim[Outcome] | None = None) -> None:
+    def __init__(self, names: Names, course: Course, claim: Claim[Outcome]) -> None:
         self.output: Any = None
         self.known: Outcome | None = None
         """The outcome, if it was not to be run after all."""
@@ -178,11 +199,9 @@ class _Live:
         if isinstance(error, ParentCommand):
             self._handoff = error
         elif error is not None:
-            if self._course is not None and self._claim is not None:
-                self._course.fail(self._claim, error)
+            self._course.fail(self._claim, error)
             return False
-        if self._course is not None and self._claim is not None:
-            self._course.complete(self._claim, Recorded(self.outcome(), self._calls[0]))
+        self._course.complete(self._claim, Recorded(self.outcome(), self._calls[0]))
         return True
 
     def outcome(self) -> Outcome:
@@ -220,6 +239,13 @@ def leaves(graph: Pregel[Any, Any, Any, Any], around: Path = ()) -> Iterator[tup
             yield from leaves(node.bound, (*around, name))
         else:
             yield (*around, name), node
+
+
+def managed_values(graph: Pregel[Any, Any, Any, Any]) -> frozenset[str]:
+    """Channels that the framework computes, in this graph and those inside it, such as `remaining_steps`."""
+    own = {name for name, channel in graph.channels.items() if is_managed_value(channel)}
+    inside = (managed_values(node.bound) for node in graph.nodes.values() if isinstance(node.bound, Pregel))
+    return frozenset(own.union(*inside))
 
 
 def gated(graph: Pregel[Any, Any, Any, Any], course: Course, around: Path = ()) -> Pregel[Any, Any, Any, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from langgraph.types import Command
 from credit_hooks import semconv as sc
 from credit_hooks.errors import ReplayRefusedError
 from credit_hooks.langgraph.messages import is_message
-from credit_hooks.langgraph.replay.gates import Outcome, Path, leaves, outcome_of
+from credit_hooks.langgraph.replay.gates import Outcome, Path, leaves, managed_values, outcome_of
 from credit_hooks.langgraph.replay.masks import DATA, Masks, said, written_in
 from credit_hooks.langgraph.replay.places import node_path, places_of
 from credit_hooks.langgraph.replay.recording import Execution, Recording
@@ -54,6 +54,7 @@ class Index:
         trajectory: The same run as data.
         text: What silent messages say.
         cached: Outcomes of nodes with a cache, of this and earlier runs, by input; added to.
+        agents: Names or ids of the actors that are players. None: all but nodes of code that only write data.
 
     Raises:
         ReplayRefusedError: the recording is not of this graph, or not whole.
@@ -66,9 +67,11 @@ class Index:
         trajectory: Trajectory,
         text: str,
         cached: MutableMapping[tuple[Path, str], Recorded[Outcome]],
+        agents: Collection[str] | None = None,
     ) -> None:
         self.thread = recording.thread() if graph.checkpointer else [recording]
         self.leaves = dict(leaves(graph))
+        self._managed = managed_values(graph)
         self.tape: Tape[Outcome] = Tape()
         self.places: dict[str, Place] = {}
         """Turns of leaves of the run itself, not of those before it on its thread."""
@@ -91,9 +94,10 @@ class Index:
         self._read: dict[str, str] = {}
         steps = _steps_by_ns(trajectory)
         calls = _model_calls(trajectory)
+        self._thinking = {step.id for ns, step in steps.items() if calls.get(ns)}
         for turn, run in enumerate(self.thread):
             self._enter(run, turn, steps if run is recording else {}, calls if run is recording else {}, trajectory)
-        self.players = self._players(trajectory)
+        self.players = self._players(trajectory, agents, calls)
 
     def key(self, path: Path, place: str, given: Any, before: Sequence[str]) -> tuple[str, Names]:
         """What an execution is known by, and the ids it is given.
@@ -105,11 +109,20 @@ class Index:
             before: Traces of the superstep before it, which stand for the state that a tool may read beside its input.
         """
         bound = self.leaves[path].bound
+        given = self._without_managed(given)
         if not isinstance(bound, ToolNode):
             return f"{place} {digest(given)}", names_in(given)
         calls = [{"type": "tool_call", **call} for call in calls_of(bound, given)]
         reads = (given, *sorted(before)) if needs_state(bound, calls) else calls
         return f"{place} {digest(reads)}", names_in(reads)
+
+    def _without_managed(self, given: Any) -> Any:
+        """An input less what the framework computes for it, such as the number of steps that are left."""
+        if not self._managed or not isinstance(given, dict):
+            return given
+        if given.get("__type") == "tool_call_with_context":
+            return {**given, "state": self._without_managed(given["state"])}
+        return {key: value for key, value in given.items() if key not in self._managed}
 
     def pinned_results(self, path: Path, given: Any) -> Outcome | None:
         """The recorded results of tools, as the answer to other calls of theirs. None: one of them has none."""
@@ -193,22 +206,42 @@ class Index:
             if isinstance(message, ToolMessage) and message.name:
                 self.tool_results[message.name] = message
 
-    def _players(self, trajectory: Trajectory) -> list[Player]:
-        players = []
+    def _players(
+        self, trajectory: Trajectory, agents: Collection[str] | None, calls: Mapping[str, int]
+    ) -> list[Player]:
+        found = []
         for place in self.places.values():
             if place.block:
-                players.append(Player(_block_author(place, trajectory), place.block))
+                found.append(Player(_block_author(place, trajectory), place.block))
                 continue
             for message_id in place.messages:
+                author = trajectory.message_by_id[message_id].actor_id
                 if not self._only_steers(trajectory, message_id):
-                    players.append(Player(trajectory.message_by_id[message_id].actor_id, (message_id,)))
-        blocks = sum(1 for place in self.places.values() if len(place.block) > 1)
-        if blocks:
-            self.notes.append(
-                f"{blocks} nodes ran graphs or tasks of their own: they are masked as a whole, and their messages share"
-            )
+                    found.append(Player(author, (message_id,)))
+        if sum(1 for place in self.places.values() if len(place.block) > 1):
+            self.notes.append("nodes that run graphs or tasks of their own are masked as a whole")
+        players = self._wanted(found, trajectory, agents, any(calls.values()))
         order = {message.id: message.index for message in trajectory.messages}
         return sorted(players, key=lambda player: order[player.message_ids[0]])
+
+    def _wanted(
+        self, found: list[Player], trajectory: Trajectory, agents: Collection[str] | None, has_models: bool
+    ) -> list[Player]:
+        """Those who are players: whom the user names; else, where models are seen, all but code that writes data."""
+        if agents is not None:
+            names = {actor.id: actor.name for actor in trajectory.actors}
+            return [p for p in found if p.actor_id in agents or names.get(p.actor_id) in agents]
+        if not has_models:
+            return found
+        thinking = {player.actor_id for player in found if self._thinks(player, trajectory)}
+        code = sorted({player.actor_id for player in found} - thinking)
+        if code:
+            self.notes.append(f"{', '.join(code)} called no model and wrote data only: never masked")
+        return [player for player in found if player.actor_id in thinking]
+
+    def _thinks(self, player: Player, trajectory: Trajectory) -> bool:
+        messages = [trajectory.message_by_id[message_id] for message_id in player.message_ids]
+        return any(message.role != "data" or message.step_id in self._thinking for message in messages)
 
     def _only_steers(self, trajectory: Trajectory, message_id: str) -> bool:
         """Whether masking a message would change nothing: it hands over, or says that somebody did."""
