@@ -74,7 +74,7 @@ class AutoGenTeam:
         self._team = team
         self._inputs = inputs or (lambda task: str(task.input))
         self._credit = credit or CreditConfig()
-        self._concurrency = concurrency
+        self.concurrency = concurrency
         self._timeout = evaluate_timeout
         self.name = name or str(getattr(team, "name", None) or "team")
         if self._live:
@@ -104,7 +104,7 @@ class AutoGenTeam:
         return found.runs(capture.failures)
 
     async def _all(self, jobs: Sequence[Job], capture: TeamCapture) -> None:
-        places = asyncio.Semaphore(self._concurrency)
+        places = asyncio.Semaphore(self.concurrency)
 
         async def one(job: Job) -> None:
             async with places:

@@ -80,10 +80,25 @@ class Book:
         missing = [job for job in jobs if found[job.run_id] is None]
         self.read += len(jobs) - len(missing)
         if missing:
-            self._spend(system_runs=len(missing))
-            for job, made in zip(missing, team.run(missing, evaluate, self.put), strict=True):
+            for job, made in zip(missing, self._make(team, missing, evaluate), strict=True):
                 found[job.run_id] = made
         return [run for job in jobs if (run := found[job.run_id]) is not None]
+
+    def _make(self, team: Team, jobs: Sequence[Job], evaluate: TaskEvaluator) -> list[CreditedRun]:
+        before, finished = self.spent, 0
+        self._spend(system_runs=len(jobs))
+
+        def keep(run: CreditedRun) -> None:
+            nonlocal finished
+            self.put(run)
+            finished += 1
+
+        try:
+            return team.run(jobs, evaluate, keep)
+        except BaseException:  # interrupted: what never began has cost nothing; a killed process counts the whole batch
+            begun = min(len(jobs), finished + team.concurrency)
+            self._charge(before.model_copy(update={"system_runs": before.system_runs + begun}))
+            raise
 
     def known(self, team: Team, task: Task, prompts: PromptSet) -> CreditedRun | None:
         """The run of a task with these prompts, if it has been made."""
@@ -119,6 +134,9 @@ class Book:
             raise BudgetError(f"the budget of {self._budget.system_runs} system runs is used up")
         if model_calls and after.model_calls > self._budget.model_calls:
             raise BudgetError(f"the budget of {self._budget.model_calls} model calls is used up")
+        self._charge(after)
+
+    def _charge(self, after: Spent) -> None:
         self.spent = after
         self.put(_row(self._id, "optimization", {"kind": "optimization", "spent": after.model_dump()}))
 

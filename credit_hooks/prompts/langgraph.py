@@ -79,7 +79,7 @@ class LangGraphTeam:
         self._arguments = arguments or _as_configurable
         self._config: RunnableConfig = {} if config is None else config
         self._credit = credit or CreditConfig()
-        self._concurrency = concurrency
+        self.concurrency = concurrency
         self._timeout = evaluate_timeout
         self._made: tuple[str, _Graph] | None = None
         self.name = name or (graph.get_name() if isinstance(graph, Runnable) else "team")
@@ -96,11 +96,11 @@ class LangGraphTeam:
             evaluate_timeout=self._timeout,
         )
         graphs = [self._graph_for(job.prompts) for job in jobs]
-        if self._concurrency == 1:
+        if self.concurrency == 1:
             for graph, job in zip(graphs, jobs, strict=True):
                 self._one(graph, job, callback)
         else:
-            with ThreadPoolExecutor(self._concurrency, "credit-hooks-team") as pool:
+            with ThreadPoolExecutor(self.concurrency, "credit-hooks-team") as pool:
                 list(pool.map(self._one, graphs, jobs, [callback] * len(jobs)))
         callback.flush(self._timeout * (len(jobs) + 1))
         return found.runs(callback.failures)
@@ -109,7 +109,7 @@ class LangGraphTeam:
         arguments = dict(self._arguments(job.prompts))
         config: RunnableConfig = {**self._config, **arguments.pop("config", {})}
         config["configurable"] = {
-            "thread_id": job.run_id,  # for graphs with a checkpointer: no run sees another's thread
+            "thread_id": str(uuid.uuid4()),  # for checkpointers: no run goes on with another's, nor with its own
             **self._config.get("configurable", {}),
             **config.get("configurable", {}),
         }

@@ -39,6 +39,8 @@ class Team(Protocol):
     """What the team is called in the store. Runs are found again by it: rename a team whose code has changed."""
     blocks: Sequence[PromptBlock]
     """The prompts that may be rewritten, as the user wrote them."""
+    concurrency: int
+    """Runs that go on at one time, at most."""
 
     def run(self, jobs: Sequence[Job], evaluate: TaskEvaluator, on_run: OnRun) -> list[CreditedRun]:
         """Make one system run per job, no more and no fewer, and credit each.
