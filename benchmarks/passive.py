@@ -181,18 +181,20 @@ def gamed(run: Trajectory, player: str, added: Sequence[str]) -> Trajectory:
     return Trajectory.model_validate({**fields, "messages": (*run.messages[:-1], *extra, last), "steps": ()})
 
 
-def gaming(sets: Mapping[str, list[Labelled]]) -> None:
+def gaming(sets: Mapping[str, list[Labelled]], *, report: bool) -> None:
     """What an agent gains by talking more, had the run succeeded: credit with the additions less credit before."""
     print(
         "\nGaming: gain of an agent's credit, of R - b = .5, by messages added before the last; runs taken as successes"
     )
-    cases = [case.run.with_outcome(Outcome(score=1.0)) for case in sets["Who&When, generated"]]
+    chosen = [case for case in sets["Who&When, generated"] if is_selection(case.task) != report]
+    cases = [case.run.with_outcome(Outcome(score=1.0)) for case in chosen]
     plain = [gamed(run, run.messages[0].actor_id, ()) for run in cases]
     methods = {
         "default": CreditConfig(),
         "flow (training variant)": CreditConfig(method="flow"),
         "path mass": CreditConfig(method="provenance"),
     }
+    print(f"{'other' if report else 'selection'} half: {len(plain)} runs")
     print(f"| method | 4 copies of the answer | 4 repeats of its own message | 4 fillers |\n|---|{'---|' * 3}")
     for title, config in methods.items():
         cells = []
@@ -231,7 +233,8 @@ def main() -> None:
     if options.ablations:
         methods = {"default": methods["default"], **ABLATIONS}
     if options.gaming:
-        gaming(sets)
+        for report in (False, True):
+            gaming(sets, report=report)
         return
     table(methods, sets)
     if not options.ablations:

@@ -155,7 +155,8 @@ def credited(config: CreditConfig) -> Method:
 class _Variant(Evidence):
     """The evidence with one ingredient changed."""
 
-    cue_in_success = False
+    cue_in_success = ""
+    """Who abstains in successes without a cue: "all", or "contradictors", who would lower the conclusion."""
     classes = True
     takes_results = True
     everyone_votes = False
@@ -167,7 +168,7 @@ class _Variant(Evidence):
         votes = votes.copy()
         outcome = self.transcript.trajectory.outcome
         if self.cue_in_success and outcome is not None and outcome.score >= 0.5:
-            votes &= self.cues
+            votes &= self.cues if self.cue_in_success == "all" else self.cues | (stance >= 0.5)
         if not self.classes:
             votes |= np.array([bool(self.conclusion(m)) and bool(self.states[m]) for m in range(len(self.texts))])
         return stance, votes
@@ -203,7 +204,11 @@ class _Variant(Evidence):
 
 
 class _CueInSuccess(_Variant):
-    cue_in_success = True
+    cue_in_success = "all"
+
+
+class _CueToContradict(_Variant):
+    cue_in_success = "contradictors"
 
 
 class _NoClasses(_Variant):
@@ -259,6 +264,7 @@ ABLATIONS: Mapping[str, Method] = {
     "no votes: base share only": variant((shares, "_votes", _votes_only)),
     "everyone votes in failures": variant((ASSIGN, "Evidence", _EveryoneVotes)),
     "cue needed in successes too": variant((ASSIGN, "Evidence", _CueInSuccess)),
+    "cue needed to contradict in successes": variant((ASSIGN, "Evidence", _CueToContradict)),
     "no abstention by class": variant((ASSIGN, "Evidence", _NoClasses)),
     "code takes no result's stance": variant((ASSIGN, "Evidence", _NoResults)),
     "echoes at full weight": variant((shares, "_ECHO", 1.0)),

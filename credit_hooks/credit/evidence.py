@@ -103,16 +103,17 @@ class Evidence:
             ranks[kind] += 1
         return bag
 
-    def anchor(self, weights: Sequence[float] = _FIRM) -> Bag:
+    def anchor(self, weights: Sequence[float] = _FIRM, *, most: int = _ANCHOR_MESSAGES) -> Bag:
         """A: the run's conclusion, from the last six stating messages, newest first; sums to 1, or is empty.
 
-        Messages of words alone, such as thanks, count only where no message has a number or an entity.
+        At most `most` of them count. Messages of words alone, such as thanks, count only where no message has a number
+        or an entity.
         """
         anchor: dict[str, float] = {}
         newest = [m for m in reversed(self.players) if self.states[m] and self.units[m]][:_ANCHOR_MESSAGES]
         bags = [self.conclusion(m, weights) for m in newest if self.conclusion(m)]
         weight = 1.0
-        for bag in bags or [bag for m in newest if (bag := self.conclusion(m, weights))]:
+        for bag in (bags or [bag for m in newest if (bag := self.conclusion(m, weights))])[:most]:
             scale = weight / sum(bag.values())
             for unit, value in bag.items():
                 anchor[unit] = anchor.get(unit, 0.0) + scale * value
@@ -214,18 +215,18 @@ class Evidence:
         Each unit's weight goes to *all* its holders in equal parts: crediting the first only is wrong, since who
         introduces a number is often not who vouches for it.
         """
-        return self._flow(_FULL, repeated=1.0)
+        return self._flow(self.anchor(_FULL), repeated=1.0)
 
     @cached_property
     def damped_flow(self) -> Vector | None:
-        """As `flow`, of numbers and entities only, an agent's repetitions at a tenth: hard to earn by repeating."""
-        return self._flow(_FIRM, repeated=_REPEATED)
+        """As `flow`, of numbers and entities only, an agent's repetitions at a tenth: hard to earn by repeating.
 
-    def _flow(self, weights: Sequence[float], repeated: float) -> Vector | None:
-        weight = {
-            unit: value * (_TASK_DAMPING if unit in self.task_units else 1.0)
-            for unit, value in self.anchor(weights).items()
-        }
+        The newest conclusion alone counts, so that nobody makes its own words the run's by saying them often.
+        """
+        return self._flow(self.anchor(most=1), repeated=_REPEATED)
+
+    def _flow(self, anchor: Bag, repeated: float) -> Vector | None:
+        weight = {unit: value * (_TASK_DAMPING if unit in self.task_units else 1.0) for unit, value in anchor.items()}
         held: dict[str, dict[int, float]] = {unit: {} for unit in weight}
         known: set[tuple[int, str]] = set()
         for m in self.players:
