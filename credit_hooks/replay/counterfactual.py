@@ -17,6 +17,9 @@ from credit_hooks.trajectory import Outcome, Trajectory
 
 __all__ = ["Counterfactual", "acounterfactual", "counterfactual"]
 
+_GRACE = 1.0
+"""Seconds beyond what the replay and its evaluation may take after which both are given up."""
+
 
 @dataclass(frozen=True)
 class Counterfactual:
@@ -67,7 +70,7 @@ def counterfactual(
         ReplayStoppedError: the replay did not get to its end, and why.
     """
     asked = acounterfactual(system, trajectory, message_id, replacement, evaluate=evaluate, limits=limits)
-    return run_aside(lambda: asked, timeout=limits.run_seconds + 5.0)
+    return run_aside(lambda: asked, timeout=2.0 * limits.run_seconds + _GRACE)
 
 
 async def acounterfactual(

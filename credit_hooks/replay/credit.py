@@ -41,6 +41,9 @@ _MAX_PLAYERS = 400
 
 _SAME = 1e-9
 
+_GRACE = 1.0
+"""Seconds beyond all limits after which the replays are given up, as when a coroutine blocks its event loop."""
+
 Vector = NDArray[np.float64]
 
 
@@ -75,7 +78,7 @@ def replay_credit(
         return await areplay_credit(trajectory, system, evaluate, config, limits, declared=declared)
 
     try:
-        return run_aside(main, timeout=limits.max_seconds + limits.run_seconds + 5.0)
+        return run_aside(main, timeout=limits.max_seconds + limits.run_seconds + _GRACE)
     except ReplayError as error:
         return passive_credit(trajectory, config, str(error), declared)
 

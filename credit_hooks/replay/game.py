@@ -21,6 +21,9 @@ __all__ = ["Game", "GamePlan", "Log", "by_actor", "unions_of"]
 _PATIENCE = 8
 """Replays that may fail, with none that succeeds, until no more are made."""
 
+_BATCH = 16
+"""Most coalitions asked for at one time: between batches it is seen whether to go on."""
+
 _MAX_REASONS = 20
 """Reasons kept of coalitions that have no value."""
 
@@ -58,6 +61,7 @@ class GamePlan:
             repeats=self.repeats,
             tolerance=self.tolerance,
             seed=self.seed,
+            batch=_BATCH,
         )
 
     def intervention(self, kept: NDArray[np.bool_], draw: int = 0) -> Intervention:
@@ -114,6 +118,8 @@ class Game:
                 else:
                     asked = steps.throw(EvaluationError(self.log.cut_short))
         except StopIteration as done:
+            if self.log.cut_short is None and None in self.log.values:
+                self.log.cut_short = self._meter.exhausted
             result: Estimate = done.value
             return result
 
