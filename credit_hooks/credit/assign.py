@@ -191,5 +191,7 @@ def _duplicates(transcript: Transcript) -> tuple[str, ...]:
 def _turns(solution: Solution, total: float) -> tuple[TurnCredit, ...]:
     problem, amounts = solution.problem, solution.rewards
     if problem.config.potential == "expected_step" and problem.failed and solution.case is not None:
-        amounts = total * posterior(solution.case)
+        # A localiser may name what the run was given as its first error; credit is for those who contributed.
+        blame = np.where(problem.provenance.players, posterior(solution.case), 0.0)
+        amounts = total * blame / blame.sum() if blame.sum() > 0 else amounts
     return turn_matrix(problem.transcript, turns_of(problem.transcript, problem.provenance), amounts)

@@ -99,6 +99,8 @@ def fit_localiser(
         if label is None or label.target_id is None or not run.messages:
             continue
         evidence = _evidence(run, config)
+        if evidence.provenance.only_inputs:
+            continue  # credit names no first error there
         tables.append(step_features(evidence))
         labels.append(evidence.transcript.at.get(label.target_id, -1))
         groups.append(task_key(run) or f"run:{run.id}")
@@ -135,7 +137,7 @@ def locate_by_replay(
         ConfigurationError: nothing in the run can be to blame, or an option cannot work.
     """
     evidence = _evidence(trajectory, config) if trajectory.messages else None
-    case = None if evidence is None else failure_case(evidence)[0]
+    case = None if evidence is None or evidence.provenance.only_inputs else failure_case(evidence)[0]
     if evidence is None or case is None:
         raise ConfigurationError(
             f"run {trajectory.id!r} says nothing that could be to blame: there is nothing to bisect"

@@ -203,3 +203,20 @@ def test_a_posterior_has_one_probability_per_message_and_names_the_most_probable
             assert sum(error.posterior) == pytest.approx(1.0)
             assert error.probability == pytest.approx(max(error.posterior))
             assert 0.0 <= error.confidence <= 1.0
+
+
+def test_what_the_run_was_given_may_be_named_first_error_but_is_never_credited(failed_run):
+    """A plan that was handed to the team, by an agent: labellers blame it, rewards do not."""
+    runs = []
+    for k in range(8):
+        plan = ("planner", f"How many in case {k}? Assume 900, a placeholder, it is likely known.")
+        said = [plan, *(("solver", f"I looked it up: {n} of them.") for n in (110, 120))]
+        run = failed_run(*said, id=f"r{k}", task=f"How many in case {k}?")
+        label = Label(target="message", target_id="m0", name="first_error")
+        runs.append(run.model_copy(update={"labels": (label,), "task_id": f"t{k}"}))
+    config = CreditConfig(localiser=fit_localiser(runs, l2=0.1), potential="expected_step")
+    credit = assign_credit(runs[0], config)
+    assert credit.first_error.index == 0
+    assert credit.messages[0].reward == 0.0
+    assert "planner" not in {cell.actor_id for cell in credit.turns}
+    assert sum(cell.credit for cell in credit.turns) == pytest.approx(-0.5)
