@@ -5,6 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 TRAINERS ?= .venvs/trainers
+EVERYTHING ?= .venvs/everything
 PYTEST_ARGS ?=
 DEMO_DIR ?= demo-output
 DEMO_ARGS ?=
@@ -19,7 +20,7 @@ PACKAGES := credit_hooks adapters/credit_hooks_adapters exporters/credit_hooks_e
 TYPED := $(PACKAGES) tests/typing
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-autogen browser trainers check format bench report clean
+.PHONY: help demo test everything browser trainers check format bench report clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,8 +32,8 @@ demo: $(VENV)/.demo ## run a team of agents on 20 word problems and show who ear
 test: $(VENV)/.test ## run the whole test suite
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-test-autogen: $(VENV)/.autogen ## the tests of AutoGen, in an environment of their own: AutoGen pins protobuf 5
-	$(BIN)/python -m pytest tests/autogen $(PYTEST_ARGS)
+everything: $(EVERYTHING)/.everything ## all extras and all backends' clients in one environment: it resolves, and it works
+	$(EVERYTHING)/bin/python -m pytest tests/everything $(PYTEST_ARGS)
 
 browser: $(VENV)/.browser ## look at the report in a real browser: needs chromium and chromedriver
 	$(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)
@@ -85,9 +86,13 @@ $(VENV)/.check: pyproject.toml $(VENV)/.test
 	@$(PIP_INSTALL) --group check
 	@touch $@
 
-$(VENV)/.autogen: pyproject.toml | $(VENV)/.pip
-	@echo "installing credit-hooks with everything and AutoGen"
-	@$(PIP_INSTALL) --editable ".[all,autogen]" --group autogen
+# one call of pip, hence one resolve: AutoGen pins an old protobuf that all others have to take
+$(EVERYTHING)/.everything: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer was not found: set PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "installing all extras and the backends' clients into $(EVERYTHING)"
+	@$(PYTHON) -m venv $(EVERYTHING)
+	@$(EVERYTHING)/bin/python -m pip install --quiet --quiet --upgrade "pip>=25.1"
+	@$(EVERYTHING)/bin/python -m pip install --quiet --quiet --editable ".[all]" --group backends
 	@touch $@
 
 $(VENV)/.browser: pyproject.toml $(VENV)/.test

@@ -1,6 +1,6 @@
 """What capture of AutoGen costs: CPU per turn over an untraced run, beside autogen-core's own spans and OpenInference.
 
-    python benchmarks/overhead_autogen.py    # in an environment with AutoGen, as `make test-autogen` makes one
+    python benchmarks/overhead_autogen.py    # needs credit-hooks[autogen]
 
 Three AssistantAgents with a model that answers at once take turns. Measured is the CPU time of the whole process, our
 worker included, until every run is processed. Each way is run in a process of its own, in turn; shown are medians, and

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections import Counter
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, Unpack
 
@@ -19,9 +18,8 @@ from credit_hooks.autogen.run import TeamRun
 from credit_hooks.autogen.scope import MUTED, Scope, current
 from credit_hooks.autogen.turns import AgentInfo, TeamPart, Turn
 from credit_hooks.evaluation import inside_hook
-from credit_hooks.ports import Verdict
+from credit_hooks.front_door import FrontDoor
 from credit_hooks.record import RunStatus, StepRecord, StepStatus
-from credit_hooks.rewards import CreditedRun
 from credit_hooks.session import CaptureOptions, CaptureSession
 
 __all__ = ["TeamCapture"]
@@ -31,7 +29,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class TeamCapture:
+class TeamCapture(FrontDoor):
     """Captures AutoGen runs as spans with provenance, credits them, and puts the rewards on those spans.
 
     One object serves any number of teams and agents, and concurrent runs of them::
@@ -62,49 +60,9 @@ class TeamCapture:
     # --- what users look at -------------------------------------------------------------------------------------------
 
     @property
-    def last(self) -> CreditedRun | None:
-        """The newest finished run. None: none has finished, or none was processed yet; call :meth:`flush` first."""
-        return self._session.last
-
-    @property
-    def runs(self) -> list[CreditedRun]:
-        """The newest finished runs, oldest first, at most `max_runs`."""
-        return self._session.runs
-
-    @property
-    def stats(self) -> Counter[str]:
-        """Counts of credited and uncredited runs and of everything that was given up or failed."""
-        return self._session.stats
-
-    @property
-    def failures(self) -> list[str]:
-        """The last failures of evaluators, stores, exporters and of ours, in sentences."""
-        return self._session.failures
-
-    @property
     def open_entries(self) -> int:
         """Runs going on, members known to be in one, and spans held: 0 when no run is going on."""
-        return len(self._active) + self._session.active_runs + self._session.held_spans
-
-    def flush(self, timeout: float = 30.0) -> bool:
-        """Wait until every finished run is credited; False if it took longer than `timeout` seconds."""
-        return self._session.flush(timeout)
-
-    def score(self, run_id: str | uuid.UUID, value: Verdict) -> CreditedRun | None:
-        """Credit a run whose outcome arrives later; its spans have ended, so rewards are sent as log events.
-
-        Args:
-            run_id: `run.id` in an evaluator, or `capture.last.trajectory.id`.
-            value: True, False, a score in [0, 1] or an `Outcome`.
-
-        Returns:
-            The credited run. None: the run has not finished yet; it is scored when it does.
-
-        Raises:
-            EvaluationError: the value is none of these.
-            UnknownRunError: the run is neither going on nor known.
-        """
-        return self._session.score(str(run_id), value)
+        return len(self._active) + super().open_entries
 
     def attach(self, runner: Any) -> None:
         """Capture every run of a team or agent from now on."""

@@ -52,8 +52,8 @@ class AutoGenJudge:
             MalformedJudgementError: its answer holds no score. Whatever the client raises is passed on.
         """
         prompt = judge_prompt(view, instructions=self._instructions, max_characters=self._max_characters)
-        messages = [SystemMessage(content=prompt.system), UserMessage(content=prompt.user, source="credit_hooks")]
-        result = await self._client.create(messages, extra_create_args=self._options)
+        asked = UserMessage(content=prompt.user, source="credit_hooks")
+        result = await self._client.create([SystemMessage(content=prompt.system), asked], extra_create_args=self._options)
         if not isinstance(result.content, str):
             raise MalformedJudgementError("the judge called a tool instead of answering")
         return read_judgement(result.content)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections import Counter
 from typing import Any, Unpack
 
 from langchain_core.callbacks import BaseCallbackHandler
 
+from credit_hooks.front_door import FrontDoor
 from credit_hooks.langgraph import nesting
 from credit_hooks.langgraph.calls import CallEvents
 from credit_hooks.langgraph.chains import ChainEvents
 from credit_hooks.langgraph.messages import message_id
 from credit_hooks.langgraph.open_runs import OpenRuns
 from credit_hooks.langgraph.threads import ThreadMemory
-from credit_hooks.ports import Verdict
 from credit_hooks.record import StepRecord
 from credit_hooks.replay import Counterfactual
 from credit_hooks.rewards import CreditedRun
@@ -29,7 +28,7 @@ except ImportError:
 __all__ = ["CreditCallback"]
 
 
-class CreditCallback(ChainEvents, CallEvents, _Handler):
+class CreditCallback(ChainEvents, CallEvents, FrontDoor, _Handler):
     """Captures LangGraph runs as spans with provenance, credits them, and puts the rewards on those spans.
 
     One object serves any number of concurrent runs, sync and async. Attach it per call, for a graph, or globally::
@@ -64,49 +63,9 @@ class CreditCallback(ChainEvents, CallEvents, _Handler):
         nesting.enable(self)
 
     @property
-    def last(self) -> CreditedRun | None:
-        """The newest finished run. None: none has finished, or none was processed yet; call :meth:`flush` first."""
-        return self._session.last
-
-    @property
-    def runs(self) -> list[CreditedRun]:
-        """The newest finished runs, oldest first, at most `max_runs`."""
-        return self._session.runs
-
-    @property
-    def stats(self) -> Counter[str]:
-        """Counts of credited and uncredited runs and of everything that was given up or failed."""
-        return self._session.stats
-
-    @property
-    def failures(self) -> list[str]:
-        """The last failures of evaluators, stores, exporters and of ours, in sentences."""
-        return self._session.failures
-
-    @property
     def open_entries(self) -> int:
         """Callbacks started and not ended, and spans held: 0 when no run is going on."""
-        return len(self._open) + self._session.active_runs + self._session.held_spans
-
-    def flush(self, timeout: float = 30.0) -> bool:
-        """Wait until every finished run is credited; False if it took longer than `timeout` seconds."""
-        return self._session.flush(timeout)
-
-    def score(self, run_id: str | uuid.UUID, value: Verdict) -> CreditedRun | None:
-        """Credit a run whose outcome arrives later; its spans have ended, so rewards are sent as log events.
-
-        Args:
-            run_id: The run's id: LangChain's root run id, `run.id` in an evaluator, or `callback.last.trajectory.id`.
-            value: True, False, a score in [0, 1] or an `Outcome`.
-
-        Returns:
-            The credited run. None: the run has not finished yet; it is scored when it does.
-
-        Raises:
-            EvaluationError: the value is none of these.
-            UnknownRunError: the run is neither going on nor known.
-        """
-        return self._session.score(str(run_id), value)
+        return len(self._open) + super().open_entries
 
     def counterfactual(self, run: str | uuid.UUID | CreditedRun, message_id: str, replacement: Any) -> Counterfactual:
         """What if this message had been that one? Runs the graph again, live only where the change reaches.

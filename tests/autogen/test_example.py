@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip(
-    "autogen_agentchat", reason="AutoGen pins protobuf 5 and has an environment of its own: make test-autogen"
-)
+pytest.importorskip("autogen_agentchat", reason="AutoGen is not installed: pip install 'credit-hooks[autogen]'")
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "autogen_team.py"
 

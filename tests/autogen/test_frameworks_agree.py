@@ -2,9 +2,7 @@
 
 import pytest
 
-pytest.importorskip(
-    "autogen_agentchat", reason="AutoGen pins protobuf 5 and has an environment of its own: make test-autogen"
-)
+pytest.importorskip("autogen_agentchat", reason="AutoGen is not installed: pip install 'credit-hooks[autogen]'")
 pytest.importorskip("langgraph.graph", reason="LangGraph is not installed")
 
 from autogen_agentchat.teams import DiGraphBuilder, GraphFlow, RoundRobinGroupChat

@@ -5,9 +5,7 @@ import logging
 
 import pytest
 
-pytest.importorskip(
-    "autogen_agentchat", reason="AutoGen pins protobuf 5 and has an environment of its own: make test-autogen"
-)
+pytest.importorskip("autogen_agentchat", reason="AutoGen is not installed: pip install 'credit-hooks[autogen]'")
 
 from autogen_agentchat.base import TaskResult
 from autogen_core import CancellationToken

@@ -4,9 +4,7 @@ import asyncio
 
 import pytest
 
-pytest.importorskip(
-    "autogen_agentchat", reason="AutoGen pins protobuf 5 and has an environment of its own: make test-autogen"
-)
+pytest.importorskip("autogen_agentchat", reason="AutoGen is not installed: pip install 'credit-hooks[autogen]'")
 
 from autogen_agentchat.agents import AssistantAgent
 from autogen_agentchat.conditions import MaxMessageTermination
