@@ -4,8 +4,8 @@
 
 Runs are read in place: Who&When, TRAIL and tau-bench's retail failures, all of them failures with a labelled message. A
 method is asked for its worst rewards. AUC: probability within a run that a labelled message is below another one; top-1
-and top-3: that it is among the lowest, ties broken at random. Candidates are the messages that can have contributed,
-and the labelled one, which may be none of them: then every method misses it.
+and top-3: that it is among the lowest, ties broken at random. Sign: that its reward is negative. Candidates are the
+messages that can have contributed, and the labelled one, which may be none of them: then every method misses it.
 *Actions*: calls of tau-bench's agents that change something, right if they are among the benchmark's expected actions;
 AUC within runs that have both. Intervals: bootstrap of 2,000 draws of whole tasks. Tasks fall into two halves by their
 hash; nothing is chosen here on the half that is called *other*, but the default's own constants were found in earlier
@@ -83,14 +83,15 @@ def data(root: Path) -> dict[str, list[Labelled]]:
     return {name: labelled(runs) for name, runs in sets.items()}
 
 
-def scores(method: Method, cases: Sequence[Labelled]) -> list[tuple[float, float, float]]:
-    """AUC, top-1 and top-3 of each run."""
+def scores(method: Method, cases: Sequence[Labelled]) -> list[tuple[float, ...]]:
+    """AUC, top-1, top-3, and whether a labelled message has a negative reward, of each run."""
     result = []
     for case in cases:
         rewards = method(case.run)
         others = [c for c in case.candidates if c not in case.targets]
         area = auc([-rewards[t] for t in case.targets], [-rewards[o] for o in others]) if others else 0.5
-        result.append((area, *(in_top(rewards, case.targets, case.candidates, k) for k in (1, 3))))
+        sign = float(any(rewards[target] < 0 for target in case.targets))
+        result.append((area, *(in_top(rewards, case.targets, case.candidates, k) for k in (1, 3)), sign))
     return result
 
 
@@ -98,10 +99,10 @@ def table(methods: Mapping[str, Method], sets: Mapping[str, list[Labelled]]) -> 
     for name, cases in sets.items():
         halves = {"all": cases, "other half": [case for case in cases if not is_selection(case.task)]}
         print(f"\n{name}: {len(cases)} runs, {len(halves['other half'])} in the other half")
-        print(f"| method | AUC | top-1 | top-3 | AUC, other half | top-1, other half |\n|---|{'---|' * 5}")
+        print(f"| method | AUC | top-1 | top-3 | sign | AUC, other half | top-1, other half |\n|---|{'---|' * 6}")
         for title, method in methods.items():
             cells = []
-            for half, columns in (("all", (0, 1, 2)), ("other half", (0, 1))):
+            for half, columns in (("all", (0, 1, 2, 3)), ("other half", (0, 1))):
                 found = scores(method, halves[half])
                 groups = [case.task for case in halves[half]]
                 cells += [shown([row[column] for row in found], groups) for column in columns]

@@ -183,7 +183,7 @@ class Standings:
         clusters = int(np.unique(task).size)
         if clusters < 2:
             return Interval(mean, None, None)
-        error = _robust_error(np.ones((values.size, 1)), values - mean, task)[0]
+        error = float(_robust_error(np.ones((values.size, 1)), values - mean, task)[0])
         reach = student_quantile(0.5 + self.level / 2.0, clusters - 1) * error
         return Interval(mean, mean - reach, mean + reach)
 
@@ -193,7 +193,7 @@ class Standings:
             return None
         design = np.column_stack([np.ones(values.size), spread / spread.max()])
         line, *_ = np.linalg.lstsq(design, values, rcond=None)
-        error = _robust_error(design, values - design @ line, task)[1]
+        error = float(_robust_error(design, values - design @ line, task)[1])
         degrees = int(np.unique(task).size) - 1
         change = float(line[1])
         reach = student_quantile(0.5 + self.level / 2.0, degrees) * error
