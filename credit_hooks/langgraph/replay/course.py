@@ -10,6 +10,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphInterrupt, ParentCommand
 from langgraph.prebuilt import ToolNode
 
@@ -121,10 +122,14 @@ class ReplayCourse:
         self._meter.count_pinned(recorded.model_calls)
 
     def before_live(self, path: Path, given: Any) -> Outcome | None:
-        """Whether a leaf may be run, as far as its tools say."""
-        node = self._index.leaves[path].bound
-        if isinstance(node, ToolNode):
-            pinned = self._pinned_tools(node, path, given)
+        """Whether a leaf may be run, as far as its tools and the graphs that it runs say."""
+        leaf = self._index.leaves[path]
+        if any(isinstance(getattr(inner, "checkpointer", None), BaseCheckpointSaver) for inner in leaf.subgraphs):
+            raise self._meter.stop(
+                f"node {'/'.join(path)!r} runs a graph with a checkpointer of its own, which a replay would write to"
+            )
+        if isinstance(leaf.bound, ToolNode):
+            pinned = self._pinned_tools(leaf.bound, path, given)
             if pinned is not None:
                 return pinned
         self._meter.before_live()

@@ -16,7 +16,7 @@ from credit_hooks import semconv as sc
 from credit_hooks.errors import ReplayRefusedError
 from credit_hooks.langgraph.messages import is_message
 from credit_hooks.langgraph.replay.gates import Outcome, Path, leaves, managed_values, outcome_of
-from credit_hooks.langgraph.replay.masks import DATA, Masks, said, written_in
+from credit_hooks.langgraph.replay.masks import DATA, Masks, is_handing_back, said, written_in
 from credit_hooks.langgraph.replay.places import node_path, places_of
 from credit_hooks.langgraph.replay.recording import Execution, Recording
 from credit_hooks.langgraph.replay.tools import calls_of, needs_state
@@ -304,6 +304,9 @@ def _steering_tools(tasks: Sequence[Execution], known: Mapping[Path, Any]) -> fr
     """Tools that did nothing but hand over to another agent."""
     steering: set[str] = set()
     for task in tasks:
+        for message in messages_within(_value(task)):
+            if is_handing_back(message):
+                steering.update(call["name"] for call in getattr(message, "tool_calls", ()))
         node = known.get(node_path(task.ns))
         if node is None or not isinstance(node.bound, ToolNode):
             continue

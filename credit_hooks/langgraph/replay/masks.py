@@ -15,7 +15,7 @@ from langgraph.types import Command
 
 from credit_hooks.langgraph.messages import is_message, is_message_like, message_id
 
-__all__ = ["DATA", "DROPPED", "Masks", "Written", "edited", "said", "silenced", "written_in"]
+__all__ = ["DATA", "DROPPED", "Masks", "Written", "edited", "is_handing_back", "said", "silenced", "written_in"]
 
 DROPPED: Final = object()
 """In place of something new: nothing."""
@@ -114,9 +114,16 @@ def _calls_and_results(new: list[Written], masks: Masks) -> set[int]:
     return gone
 
 
+def is_handing_back(message: Any) -> bool:
+    """Whether langgraph-supervisor wrote a message itself, to say that an agent has ended."""
+    return isinstance(message, BaseMessage) and bool(message.response_metadata.get("__is_handoff_back"))
+
+
 def _silent(message: Any, masks: Masks) -> Any:
     if isinstance(message, RemoveMessage):
         return DROPPED
+    if is_handing_back(message) or (isinstance(message, ToolMessage) and message.name in masks.steering_tools):
+        return message
     if isinstance(message, BaseMessage):
         changes: dict[str, Any] = {"content": masks.text, "additional_kwargs": {}}
         if isinstance(message, AIMessage):
