@@ -67,6 +67,7 @@ def assign_credit(trajectory: Trajectory, config: CreditConfig = _DEFAULT) -> Cr
             outcome=trajectory.outcome.score,
             baseline=baseline,
             total=total,
+            settings=config.settings,
             notes=(*notes, *provenance.notes, *_duplicates(transcript)),
         )
         return silent_credit(transcript, known)

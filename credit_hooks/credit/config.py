@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, JsonValue
 
 from credit_hooks.failure.bisection import ProbeNoise
 from credit_hooks.failure.localiser import Localiser
 from credit_hooks.failure.step_scoring import StepScoring
 from credit_hooks.language import ENGLISH, Language
 
-__all__ = ["DEFAULT_BASELINE", "Baseline", "CreditConfig", "Level", "Method", "Players", "Potential", "Relation"]
+__all__ = [
+    "CUSTOM_LANGUAGE",
+    "DEFAULT_BASELINE",
+    "Baseline",
+    "CreditConfig",
+    "Level",
+    "Method",
+    "Players",
+    "Potential",
+    "Relation",
+]
 
 Method: TypeAlias = Literal["auto", "reader_vote", "provenance", "reachability", "flow", "replay", "step_scores"]
 Level: TypeAlias = Literal["owen", "shapley"]
@@ -19,6 +29,9 @@ Players: TypeAlias = Literal["messages", "agents"]
 Relation: TypeAlias = Literal["consumed", "visible", "scheduled"]
 Potential: TypeAlias = Literal["rewards", "expected_step"]
 Baseline: TypeAlias = Annotated[float, Field(ge=0.0, le=1.0)] | Literal["running", "group"]
+
+CUSTOM_LANGUAGE = "custom_language"
+"""In :attr:`CreditConfig.settings`: the language is not the default one, and is no data."""
 
 DEFAULT_BASELINE = 0.5
 """Expected outcome of a run of which nothing is known."""
@@ -78,3 +91,9 @@ class CreditConfig(BaseModel):
     """Runs with more messages are not credited (status `overflow`)."""
     max_characters: int = Field(default=12_000, ge=2)
     """Longer messages are read at both ends only, half from each."""
+
+    @property
+    def settings(self) -> dict[str, JsonValue]:
+        """What differs from the defaults, as JSON: what it takes to compute a run's credit again."""
+        chosen: dict[str, JsonValue] = self.model_dump(mode="json", exclude_defaults=True)
+        return chosen if self.language is ENGLISH else {**chosen, CUSTOM_LANGUAGE: True}
