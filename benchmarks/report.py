@@ -33,8 +33,8 @@ def one_run(number: int, draw: random.Random) -> CreditedRun:
     )
     steps = (Step(id="root", kind="workflow", start_ns=1_700_000_000_000_000_000 + number * HOUR),)
     trajectory = Trajectory(
-        id=name, framework="made up", task=f"Question {number}", status="ok", actors=actors, messages=messages, steps=steps,
-        outcome=Outcome(score=float(solved)),
+        id=name, framework="made up", task=f"Question {number}", status="ok", actors=actors, messages=messages,
+        steps=steps, outcome=Outcome(score=float(solved)),
     )  # fmt: skip
     if draw.random() < 0.1:
         return CreditedRun(trajectory=trajectory, credit=Credit(trajectory_id=name, status="no_outcome"))

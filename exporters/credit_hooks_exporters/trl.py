@@ -118,7 +118,8 @@ DPO: Final = TableExporter(
     Format(
         name="trl-dpo",
         summary="Preferences between messages that were really written at the same point, for TRL's DPOTrainer, "
-        "RewardTrainer, which alone reads the margin, and, with tool_turns=text, ORPOTrainer and CPOTrainer.",
+        "RewardTrainer, which alone reads the margin. ORPOTrainer and CPOTrainer take files that were exported with "
+        "tool_turns=text, and stop at others with 'chosen should be an str but got <class 'list'>'.",
         columns=_PAIR
         | META_COLUMNS
         | {"rejected_run": "string", "rejected_id": "string"}

@@ -1,13 +1,13 @@
 """verifiers (Prime Intellect), v1: one trace per agent and run, a chain of message nodes.
 
 Its credit is per token (`MessageNode.advantages`), and a log has no tokens: the rewards stand in `info` beside the
-nodes, and :func:`stamp_advantages` puts them onto the nodes once a renderer has tokenised the trace. Checked with
-verifiers 0.4.0: `Trace.model_validate(row)`.
+nodes, and :func:`stamp_advantages` puts them onto the nodes once a renderer has tokenised the trace. What verifiers
+saves and reads are episodes: :func:`as_episode` makes one of a trace. Checked with verifiers 0.4.0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from credit_hooks_exporters.examples import META_COLUMNS, Case, Row, task_key
@@ -16,7 +16,12 @@ from credit_hooks_exporters.seat import Seat, Turn
 from credit_hooks_exporters.table import TableExporter
 from credit_hooks_exporters.talks import talks
 
-__all__ = ["VERIFIERS", "stamp_advantages"]
+__all__ = ["VERIFIERS", "as_episode", "stamp_advantages"]
+
+
+def as_episode(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as one line of `traces.jsonl`, the saved runs that verifiers' own tools read: an episode of one trace."""
+    return {"env": {"id": "credit-hooks"}, "task": row["task"], "traces": [row], "ok": row["ok"]}
 
 
 def stamp_advantages(trace: Any) -> None:
