@@ -272,6 +272,12 @@ def test_structured_answers_are_compared_normalised(run_of, said):
     assert facts({"city": "Rome", "n": 1}).last != facts({"city": "Rome", "n": 2}).last
 
 
+def test_answers_nested_too_deep_to_compare_do_no_harm(run_of, said):
+    deep = "[" * 900 + "1" + "]" * 900
+    run = run_of(said("a", "Thinking of 3.", ()), said("b", deep, (0,)), id="r", group_id="g")
+    assert SiblingIndex().credit(run).status == "credited"
+
+
 def test_the_task_is_its_group_else_its_content():
     by_group = Trajectory(id="1", group_id="g", task="x", task_id="7")
     assert content_key(by_group) == "group:g"

@@ -79,7 +79,10 @@ def _structure(message: Message) -> str | None:
 
 
 def _canonical(value: JsonValue) -> str:
-    return json.dumps(_normal(value), sort_keys=True, ensure_ascii=False)
+    try:
+        return json.dumps(_normal(value), sort_keys=True, ensure_ascii=False)
+    except RecursionError:  # foreign data nested too deep to compare: equal to other such data only
+        return "nested too deep"
 
 
 def _normal(value: JsonValue) -> JsonValue:

@@ -1,9 +1,9 @@
 """Prompts as players: what a changed prompt did to the outcomes, and the share of a run's credit that this makes.
 
 A prompt is told by the digest of its text. Where an agent had several, the outcome is regressed on which one it had,
-within tasks only (fixed effects) and with ridge 1: prompts that never met on a task are not compared, as tasks differ by
-more than prompts. The game between prompts is then additive, so its Shapley values are the coefficients less their mean
-over the store. Those of a run come from a fit without its task, so that its own outcome plays no part.
+within tasks only (fixed effects) and with ridge 1: prompts that never met on a task are not compared, as tasks differ
+by more than prompts. The game between prompts is then additive, so its Shapley values are the coefficients less their
+mean over the store. Those of a run come from a fit without its task, so that its own outcome plays no part.
 """
 
 from __future__ import annotations
