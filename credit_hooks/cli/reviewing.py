@@ -13,7 +13,7 @@ from rich.text import Text
 from credit_hooks.cli.screen import plain
 from credit_hooks.errors import DamagedRunError
 from credit_hooks.failure.evidence_labels import FIRST_ERROR, first_error_of
-from credit_hooks.report.text import headline, printable
+from credit_hooks.report.text import headline, one_line, printable
 from credit_hooks.rewards import CreditedRun, FirstError
 from credit_hooks.store import RunStore
 from credit_hooks.trajectory import Label, Message
@@ -154,6 +154,8 @@ class Review:
         self._screen.print()
         self._screen.print(plain(f"run {trajectory.id}", "bold") + plain(f"   {place}", "dim"))
         self._screen.print(plain(_shortened(trajectory.task or "(the source states no task)", 300)))
+        if (ended := _ended(run)) is not None:
+            self._screen.print(plain(ended, "dim"))
         messages = {message.id: message for message in trajectory.messages}
         near = {candidate for candidate, _ in error.candidates[:5]} | {error.message_id}
         shown = {
@@ -164,6 +166,17 @@ class Review:
         }
         self._screen.print(_listing(run, shown))
         self._screen.print(plain(_HELP, "dim"))
+
+
+def _ended(run: CreditedRun) -> str | None:
+    """How the run ended, on one line; the reviewer may know the right answer, as credit must not."""
+    outcome = run.trajectory.outcome
+    if outcome is None:
+        return None
+    said = [f"outcome {outcome.score:.2f}"]
+    said += [f"answered: {one_line(outcome.answer, 80)}"] if outcome.answer else []
+    said += [f"expected: {one_line(outcome.expected, 80)}"] if outcome.expected else []
+    return "   ".join(said)
 
 
 def _listing(run: CreditedRun, shown: set[int]) -> Table:

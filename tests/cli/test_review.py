@@ -110,6 +110,14 @@ def test_what_was_labelled_is_kept_when_the_input_ends_and_the_rest_is_asked_nex
     assert "nothing to review" in capsys.readouterr().out
 
 
+def test_the_reviewer_sees_how_it_ended_and_what_was_expected(stored, monkeypatch, capsys):
+    run = failure("r1")
+    outcome = run.trajectory.outcome.model_copy(update={"answer": "999", "expected": "110"})
+    stored(run.model_copy(update={"trajectory": run.trajectory.with_outcome(outcome)}))
+    review(monkeypatch, "q\n")
+    assert "outcome 0.00   answered: 999   expected: 110" in capsys.readouterr().out
+
+
 def test_messages_can_be_read_in_full_and_typing_errors_ask_again(stored, monkeypatch, capsys):
     run = failure("r1", task="What is \x1b[31mred\x1b[0m?")
     long = run.trajectory.messages[2].model_copy(update={"parts": (TextPart(text="x" * 3000 + " \x1b[2Jthe end"),)})
@@ -223,6 +231,15 @@ def test_labels_of_a_review_feed_the_localiser(stored, monkeypatch, tmp_path, ca
     assert fitted.runs == 8
     assert run_cli(["localise", "show", "mine.json"]) == 0
     assert "hedges/1" in capsys.readouterr().out
+    texts = ["I looked it up: 110 of them.", "Let's assume it is probably 999, a placeholder.", "So 999 it is."]
+    history = [{"name": "ab"[n % 2], "role": "assistant", "content": text} for n, text in enumerate(texts)]
+    log = {"question": "How many now?", "ground_truth": "110", "history": history, "is_correct": False}
+    (tmp_path / "log.json").write_text(json.dumps(log | {"mistake_agent": "b", "mistake_step": "1"}))
+    assert run_cli(["score", "log.json", "--store", "new.db", "--localiser", "mine.json"]) == 0
+    assert "says nothing" in capsys.readouterr().out
+    with RunStore("new.db", read_only=True) as opened:
+        (run,) = opened
+    assert run.credit.first_error.evidence == ("localiser",)
 
 
 def test_too_few_labels_and_files_that_are_no_localiser_say_what_to_do(stored, tmp_path, capsys):
