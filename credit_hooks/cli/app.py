@@ -11,8 +11,10 @@ import typer
 from credit_hooks.cli.commands.agents import agents
 from credit_hooks.cli.commands.annotate import annotate
 from credit_hooks.cli.commands.demo import demo
+from credit_hooks.cli.commands.explain import explain
 from credit_hooks.cli.commands.export import export
 from credit_hooks.cli.commands.localise import localise
+from credit_hooks.cli.commands.optimize import optimize
 from credit_hooks.cli.commands.report import report
 from credit_hooks.cli.commands.review import review
 from credit_hooks.cli.commands.runs import list_runs, show
@@ -76,12 +78,14 @@ def options(
 _COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_runs,
     "show": show,
+    "explain": explain,
     "report": report,
     "score": score,
     "agents": agents,
     "export": export,
     "annotate": annotate,
     "review": review,
+    "optimize": optimize,
     "demo": demo,
 }
 for _name, _command in _COMMANDS.items():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from credit_hooks.errors import StoreError
@@ -39,18 +39,27 @@ class Book:
         store: Where they are kept. None: in memory, and lost with the process.
         optimization_id: Id of the row that holds the costs.
         budget: The limits.
+        on_spent: Told of the costs whenever something has begun.
     """
 
-    def __init__(self, store: RunStore | None, optimization_id: str, budget: Budget) -> None:
+    def __init__(
+        self,
+        store: RunStore | None,
+        optimization_id: str,
+        budget: Budget,
+        on_spent: Callable[[Spent], None] = lambda spent: None,
+    ) -> None:
         self._store = store
         self._memory: dict[str, CreditedRun] = {}
         self._id = optimization_id
         self._budget = budget
+        self._on_spent = on_spent
         costs = _note(self.find(optimization_id)).get("spent", {})
         self.spent = Spent.model_validate(costs)
         """What has begun, in earlier sessions too."""
         self.read = 0
-        """Runs and critiques that were found in the store instead of being made again."""
+        """Runs and critiques of earlier sessions that were found in the store instead of being made again."""
+        self._own: set[str] = set()
 
     def find(self, run_id: str) -> CreditedRun | None:
         """A finished run. None: it is not here, or cannot be read any more."""
@@ -64,6 +73,7 @@ class Book:
 
     def put(self, run: CreditedRun) -> None:
         """Keep a run."""
+        self._own.add(run.trajectory.id)
         if self._store is None:
             self._memory[run.trajectory.id] = run
         else:
@@ -78,7 +88,7 @@ class Book:
         jobs = [Job(_run_id(team, task, prompts), task, prompts) for task in tasks]
         found = {job.run_id: self.find(job.run_id) for job in jobs}
         missing = [job for job in jobs if found[job.run_id] is None]
-        self.read += len(jobs) - len(missing)
+        self._count_read([job.run_id for job in jobs if found[job.run_id] is not None])
         if missing:
             for job, made in zip(missing, self._make(team, missing, evaluate), strict=True):
                 found[job.run_id] = made
@@ -118,9 +128,17 @@ class Book:
         text = reply if isinstance(reply, str) else None
         self.put(_talk(critique_id, request, text, note))
 
-    def note(self, run_id: str) -> Mapping[str, Any]:
-        """What is noted of a critique or an optimisation; empty if there is none."""
-        return _note(self.find(run_id))
+    def critique(self, critique_id: str) -> Mapping[str, Any]:
+        """What is noted of a critique that is over; empty if there is none, or it was cut short."""
+        note = _note(self.find(critique_id))
+        if note.get("status") not in ("answered", "failed"):
+            return {}
+        self._count_read([critique_id])
+        return note
+
+    def _count_read(self, ids: Sequence[str]) -> None:
+        self.read += len({*ids} - self._own)
+        self._own.update(ids)
 
     def close(self, name: str, result: Mapping[str, Any]) -> None:
         """Keep the result beside the costs."""
@@ -139,6 +157,7 @@ class Book:
     def _charge(self, after: Spent) -> None:
         self.spent = after
         self.put(_row(self._id, "optimization", {"kind": "optimization", "spent": after.model_dump()}))
+        self._on_spent(after)
 
 
 def _run_id(team: Team, task: Task, prompts: PromptSet) -> str:

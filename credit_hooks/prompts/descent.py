@@ -166,9 +166,8 @@ class Descent:
         return edit.model_copy(update={"after": rewrite.text, "diagnosis": rewrite.diagnosis})
 
     def _reply(self, critique_id: str, request: CritiqueRequest) -> object:
-        known = self._book.note(critique_id)
-        if known.get("status") in ("answered", "failed"):  # else it was interrupted, and costs a second call
-            self._book.read += 1
+        known = self._book.critique(critique_id)
+        if known:
             if known["status"] == "failed":
                 raise CritiqueError(str(known["problem"]))
             return known["reply"]

@@ -10,7 +10,7 @@ from typing import Any
 from credit_hooks.errors import ConfigurationError
 from credit_hooks.prompts.blocks import PromptSet
 from credit_hooks.prompts.book import Book, stable_id
-from credit_hooks.prompts.budget import Budget
+from credit_hooks.prompts.budget import Budget, Spent
 from credit_hooks.prompts.critic import Critic, as_critic
 from credit_hooks.prompts.descent import Descent, Settings
 from credit_hooks.prompts.gate import Gate
@@ -44,6 +44,7 @@ def optimize(
     critic_timeout: float = 120.0,
     seed: int = 0,
     on_attempt: Callable[[Attempt], None] = lambda attempt: None,
+    on_spent: Callable[[Spent], None] = lambda spent: None,
 ) -> Optimization:
     """Rewrite the prompts that credit points at, one small set of blocks at a time, and keep what proves itself.
 
@@ -67,6 +68,7 @@ def optimize(
         critic_timeout: Seconds a critic may take.
         seed: Of the split, and of selectors that draw.
         on_attempt: Told of each attempt when it is over.
+        on_spent: Told of the costs whenever something has begun.
 
     Raises:
         ConfigurationError: an argument cannot work.
@@ -78,7 +80,7 @@ def optimize(
     optimization_id = stable_id("optimization", name, team.name, prompts.version, str(seed))
     with ExitStack() as stack:
         kept = store if store is None or isinstance(store, RunStore) else stack.enter_context(RunStore(store))
-        book = Book(kept, optimization_id, budget)
+        book = Book(kept, optimization_id, budget, on_spent)
         descent = Descent(team, parts, evaluate, as_critic(critic), book, settings, on_attempt)
         descent.run()
         result = _result(team, descent, book, budget, parts)

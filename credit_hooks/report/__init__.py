@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from credit_hooks.errors import MissingExtraError
 from credit_hooks.rewards import CreditedRun
 from credit_hooks.store import RunStore
 
-__all__ = ["render", "render_all"]
+if TYPE_CHECKING:
+    from credit_hooks.prompts.optimization import Optimization
+
+__all__ = ["render", "render_all", "render_optimization"]
 
 
 def render(run: CreditedRun) -> str:
@@ -44,6 +48,19 @@ def render_all(store: RunStore, *, progress: Callable[[], None] | None = None) -
     with _needs_jinja():
         from credit_hooks.report.overview.page import render_overview
     return render_overview(store, progress)
+
+
+def render_optimization(found: Optimization) -> str:
+    """The page of an optimisation: before and after, each attempt with its choice, diffs and evidence.
+
+    Escaped and locked as :func:`render` is.
+
+    Raises:
+        MissingExtraError: jinja2 is not installed.
+    """
+    with _needs_jinja():
+        from credit_hooks.report.optimization.page import render_optimization
+    return render_optimization(found)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ class CountingTeam:
     """The order desk; raises in the middle of a batch once so many system runs were made."""
 
     def __init__(self, inner=None, *, stop_after=None):
-        self.inner = desk_team() if inner is None else inner
+        self.inner = desk_team(parallel=False) if inner is None else inner
         self.name, self.blocks, self.concurrency = self.inner.name, self.inner.blocks, 1
         self.stop_after = stop_after
         self.jobs = []

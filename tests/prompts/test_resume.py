@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from prompt_kit import CountingTeam, Interrupted
 
-from credit_hooks.demo.order_desk import LocalCritic, desk_team, evaluate, orders
+from credit_hooks.demo.order_desk import LocalCritic, evaluate, orders
 from credit_hooks.prompts import Budget, optimize
 from credit_hooks.store import RunStore
 
@@ -115,7 +115,8 @@ from credit_hooks.demo.order_desk import LocalCritic, desk_team, evaluate, order
 from credit_hooks.prompts import Budget, optimize
 print("begin", flush=True)
 tasks, budget = orders(40, seed=1), Budget(system_runs=200, model_calls=20)
-optimize(desk_team(), tasks, evaluate, LocalCritic(), budget, store=sys.argv[1], evidence_tasks=8, max_attempts=2)
+team = desk_team(parallel=False)
+optimize(team, tasks, evaluate, LocalCritic(), budget, store=sys.argv[1], evidence_tasks=8, max_attempts=2)
 """
 
 
@@ -137,7 +138,7 @@ def test_a_process_that_is_killed(tmp_path):
     process.communicate()
     with RunStore(path) as store:
         finished = {summary.id for summary in store.list() if summary.status == "ok" and summary.outcome is not None}
-    team = CountingTeam(desk_team())
+    team = CountingTeam()
     found = session(team, LocalCritic(), path)
     assert finished
     assert not finished & {job.run_id for job in team.jobs}

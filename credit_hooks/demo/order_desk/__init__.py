@@ -7,7 +7,7 @@ they should be, and how ways of choosing compare under known conditions. It says
 
 from credit_hooks.demo.order_desk.critic import LocalCritic
 from credit_hooks.demo.order_desk.model import ClerkModel
-from credit_hooks.demo.order_desk.orders import Order, evaluate, orders
+from credit_hooks.demo.order_desk.orders import Order, evaluate, example_orders, orders
 from credit_hooks.demo.order_desk.team import BLOCKS, build_desk, desk_blocks, desk_team
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "desk_blocks",
     "desk_team",
     "evaluate",
+    "example_orders",
     "orders",
 ]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from credit_hooks.prompts.tasks import Task
 
-__all__ = ["Order", "evaluate", "orders", "to_pay"]
+__all__ = ["Order", "evaluate", "example_orders", "orders", "to_pay"]
 
 
 class Order(NamedTuple):
@@ -81,6 +81,11 @@ def orders(count: int, seed: int = 0) -> list[Task]:
         )
         made.append(Task(id=f"order-{seed}-{number:03}", input=order.text, expected=str(order.total)))
     return made
+
+
+def example_orders() -> list[Task]:
+    """The tasks of the example."""
+    return orders(60, seed=1)
 
 
 def to_pay(text: str) -> str | None:

@@ -55,7 +55,12 @@ BLOCKS: tuple[PromptBlock, ...] = desk_blocks(without=("percent", "damaged"))
 
 
 def build_desk(
-    blocks: Collection[PromptBlock] = BLOCKS, *, slip: float = 0.0, honest: bool = True, seed: int = 0
+    blocks: Collection[PromptBlock] = BLOCKS,
+    *,
+    slip: float = 0.0,
+    honest: bool = True,
+    seed: int = 0,
+    parallel: bool = True,
 ) -> CompiledStateGraph[Any, Any, Any, Any]:
     """The graph; each node takes its prompt from `config["configurable"]["prompts"]`, else from `blocks`.
 
@@ -64,6 +69,8 @@ def build_desk(
         slip: As for :class:`ClerkModel`, like the rest.
         honest: Whether clerks say what they are not sure of.
         seed: Of the slips.
+        parallel: Whether goods and extras work side by side; else one after the other, so that the order of messages
+            is no matter of threads.
     """
     own = {block.role: block.text for block in blocks}
     graph = StateGraph(MessagesState)
@@ -71,7 +78,7 @@ def build_desk(
         graph.add_node(role, _node(ClerkModel(role=role, slip=slip, honest=honest, seed=seed), own))
     graph.add_edge(START, "reader")
     graph.add_edge("reader", "goods")
-    graph.add_edge("reader", "extras")
+    graph.add_edge("reader" if parallel else "goods", "extras")
     graph.add_edge(["goods", "extras"], "desk")
     graph.add_edge("desk", "cashier")
     graph.add_edge("cashier", END)
@@ -88,9 +95,14 @@ def _node(model: ClerkModel, own: Mapping[str, str]) -> Any:
 
 
 def desk_team(
-    without: Collection[str] = ("percent", "damaged"), *, slip: float = 0.0, honest: bool = True, seed: int = 0
+    without: Collection[str] = ("percent", "damaged"),
+    *,
+    slip: float = 0.0,
+    honest: bool = True,
+    seed: int = 0,
+    parallel: bool = True,
 ) -> LangGraphTeam:
-    """The team, as :func:`credit_hooks.prompts.optimize` takes it."""
+    """The team, as :func:`credit_hooks.prompts.optimize` takes it; arguments as for :func:`build_desk`."""
     blocks = desk_blocks(without)
-    graph = build_desk(blocks, slip=slip, honest=honest, seed=seed)
+    graph = build_desk(blocks, slip=slip, honest=honest, seed=seed, parallel=parallel)
     return LangGraphTeam(graph, blocks, name="order desk", credit=CreditConfig(baseline=0.5))
