@@ -26,7 +26,7 @@ def run_aside(main: Callable[[], Coroutine[Any, Any, T]], *, timeout: float) -> 
 
     Raises:
         ReplayStoppedError: it took longer than `timeout` seconds; its thread is given up.
-        BaseException: whatever it raises.
+        Exception: whatever it raises.
     """
     thread = _Aside(lambda: asyncio.run(main()))
     thread.start()
@@ -80,7 +80,9 @@ class _Aside(threading.Thread, Generic[T]):
             self._error = error
 
     def result(self) -> T:
-        """What the function returned, or raised."""
-        if self._error is not None:
+        """What the function returned, or raised. Exits and cancellations end that thread, not this one."""
+        if isinstance(self._error, Exception):
             raise self._error
+        if self._error is not None:
+            raise ReplayStoppedError(f"it ended in {type(self._error).__name__}") from self._error
         return self._result[0]

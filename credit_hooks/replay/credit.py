@@ -27,7 +27,7 @@ from credit_hooks.evaluation import EvaluationPool
 from credit_hooks.ports import Evaluator
 from credit_hooks.replay.aside import run_aside
 from credit_hooks.replay.game import Game, GamePlan, Log, by_actor
-from credit_hooks.replay.judge import Judge
+from credit_hooks.replay.judge import Judge, Judged
 from credit_hooks.replay.meter import Meter, ReplayLimits
 from credit_hooks.replay.port import Intervention, Player, System
 from credit_hooks.replayed import ReplayCosts, ReplayedPlayer, ReplayRecord
@@ -100,8 +100,13 @@ async def areplay_credit(
     assert trajectory.outcome is not None
     meter = Meter(limits)
     judge = Judge(system, evaluate, meter, EvaluationPool(timeout=limits.run_seconds))
-    await _check_identity(judge, trajectory.outcome.score)
+    unchanged = await _check_identity(judge, trajectory.outcome.score)
     players, notes = _players(system, config)
+    if unchanged.meter.model_calls:
+        notes += (
+            f"{unchanged.meter.model_calls} model calls of the unchanged replay were made where nothing can be pinned, "
+            "such as in conditional edges: every replay repeats them",
+        )
     empty, budget = declared, config.budget
     if declared is None:
         nobody = _plan(players, config, (0.0, 0.0), budget).intervention(np.zeros(len(players), bool))
@@ -144,7 +149,7 @@ def _nothing_to_replay(trajectory: Trajectory, system: System) -> str | None:
     return None if system.players else "; ".join(("no message can be masked", *system.notes))
 
 
-async def _check_identity(judge: Judge, observed: float) -> None:
+async def _check_identity(judge: Judge, observed: float) -> Judged:
     judged = await judge.judge(Intervention())
     if judged.outcome is None:
         raise ReplayRefusedError(f"the unchanged replay has no outcome: {judged.reason}")
@@ -158,6 +163,7 @@ async def _check_identity(judge: Judge, observed: float) -> None:
             f"the evaluator says {judged.outcome.score:g} of the unchanged replay, the run had {observed:g}: it "
             "must judge by what the replay has too, and say the same of the same"
         )
+    return judged
 
 
 def _players(system: System, config: CreditConfig) -> tuple[tuple[Player, ...], tuple[str, ...]]:

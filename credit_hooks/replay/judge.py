@@ -75,6 +75,11 @@ class Judge:
                 return None, f"the replay raised TimeoutError: {error}"
             meter.stop(f"the replay took longer than {seconds:.3g} s")
             return None, None
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return None, f"the replay raised {type(error).__name__}"
         except Exception as error:  # noqa: BLE001 - the user's team may raise anything; one replay fails, not the credit
             said = str(error).partition("\n")[0][:_MAX_SAID]
             return None, f"the replay raised {type(error).__name__}: {said}"

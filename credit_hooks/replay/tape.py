@@ -7,6 +7,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeAlias, TypeVar
 
+from credit_hooks.errors import ReplayStoppedError
+
 __all__ = ["Claim", "Recorded", "Tape"]
 
 T = TypeVar("T")
@@ -88,12 +90,14 @@ class Tape(Generic[T]):
         claim.flight.set_result(recorded)
 
     def fail(self, claim: Claim[T], error: BaseException) -> None:
-        """The claimed execution has failed."""
+        """The claimed execution has failed. What is no failure of its own, as a cancellation, is none of who waits."""
         with self._lock:
             owned = self._owned.pop(claim.flight, None)
             if owned is None:
                 return
             self._live.pop(owned[1], None)
+        if not isinstance(error, Exception):
+            error = ReplayStoppedError(f"the replay that executed this was given up: {type(error).__name__}")
         claim.flight.set_exception(error)
 
     def abandon(self, owner: object, error: BaseException) -> None:

@@ -117,6 +117,7 @@ class Replay:
                 f"the run is of graph {recording.name!r}, replay= has a graph named {self._graph.get_name()!r}"
             )
         index = Index(self._graph, recording, run.trajectory, self._text, self._cached, self._agents)
+        self.recorder.forget(run.id)
         while len(self._cached) > _MAX_CACHED:
             self._cached.popitem(last=False)
         with self._lock:

@@ -49,6 +49,8 @@ class Recording:
     """Whether it was started on an event loop."""
     previous: Recording | None
     """The run before it on the same thread. None: it is the first that was recorded, or there are too many."""
+    thread_id: str | None = None
+    """Its thread. None: it has none."""
     turn: int = 0
     """Its place in the thread, among the runs that were recorded."""
     tasks: dict[str, Execution] = field(default_factory=dict)
@@ -80,7 +82,7 @@ class Recorder:
             turn = 0 if previous is None else previous.turn + 1
             if turn >= _MAX_TURNS:
                 previous = None
-            recording = Recording(run_id, name, _kept(inputs), _on_a_loop(), previous, turn)
+            recording = Recording(run_id, name, _kept(inputs), _on_a_loop(), previous, thread, turn)
             _add(self._runs, run_id, recording, self._max_runs)
             if thread is not None:
                 _add(self._threads, thread, recording, self._max_runs)
@@ -104,6 +106,13 @@ class Recorder:
         execution = None if recording is None else recording.tasks.get(ns)
         if execution is not None:
             execution.output, execution.error, execution.ended = output, error, True
+
+    def forget(self, run_id: str) -> None:
+        """A run's recording has been read. Runs of a thread are kept for those after them."""
+        with self._lock:
+            recording = self._runs.get(run_id)
+            if recording is not None and recording.thread_id is None:
+                del self._runs[run_id]
 
     def of(self, run_id: str) -> Recording | None:
         """The recording of a run. None: it was not recorded, or is too old."""
