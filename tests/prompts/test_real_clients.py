@@ -7,6 +7,7 @@ from prompt_kit import told
 from credit_hooks.cli.optimize_config import chat_model
 from credit_hooks.demo.order_desk import desk_team, evaluate, orders
 from credit_hooks.prompts import Budget, optimize
+from credit_hooks.prompts.loop import run_async
 
 TASKS = orders(40, seed=1)
 GOOD = told("You are goods. Work out what the goods cost. Take a discount in percent off. Charge no damaged items.")
@@ -35,9 +36,18 @@ def autogen_client():
         "family": "unknown",
         "structured_output": False,
     }
-    return lambda url: openai.OpenAIChatCompletionClient(
-        model="local", base_url=url, api_key="none", model_info=info, max_retries=0
-    )
+    made = []
+
+    def make(url):
+        made.append(
+            openai.OpenAIChatCompletionClient(
+                model="local", base_url=url, api_key="none", model_info=info, max_retries=0
+            )
+        )
+        return made[0]
+
+    yield make
+    run_async(made[0].close())
 
 
 def check(make):
