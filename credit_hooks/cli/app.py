@@ -11,6 +11,7 @@ import typer
 from credit_hooks.cli.commands.agents import agents
 from credit_hooks.cli.commands.annotate import annotate
 from credit_hooks.cli.commands.demo import demo
+from credit_hooks.cli.commands.explain import explain
 from credit_hooks.cli.commands.export import export
 from credit_hooks.cli.commands.localise import localise
 from credit_hooks.cli.commands.optimize import optimize
@@ -77,6 +78,7 @@ def options(
 _COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_runs,
     "show": show,
+    "explain": explain,
     "report": report,
     "score": score,
     "agents": agents,

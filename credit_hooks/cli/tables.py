@@ -16,7 +16,7 @@ from credit_hooks.rewards import Credit, CreditedRun
 from credit_hooks.store import RunSummary
 from credit_hooks.trajectory import Trajectory
 
-__all__ = ["run_view", "runs_table"]
+__all__ = ["bare_table", "run_view", "runs_table"]
 
 _NARROW = 84  # columns below which bars and second-rate columns make room for text
 
@@ -25,7 +25,7 @@ def runs_table(runs: Sequence[RunSummary], width: int) -> Table:
     """One line per run; ids are cut to what tells the listed ones apart."""
     wide, named = width >= _NARROW, any(run.name for run in runs)
     size = _telling_size([run.id for run in runs])
-    table = _table()
+    table = bare_table()
     table.add_column("run", no_wrap=True, min_width=size)
     if named:
         table.add_column("name", no_wrap=True, overflow="ellipsis", max_width=24)
@@ -90,7 +90,7 @@ def _agents(run: CreditedRun, width: int) -> Table:
     credits_ = run.credit.agents
     largest = max((abs(value) for value in credits_.values()), default=0.0)
     names = run.trajectory.actor_by_id
-    table = _table()
+    table = bare_table()
     table.add_column("agent", no_wrap=True, overflow="ellipsis")
     table.add_column("messages", justify="right")
     table.add_column("credit", justify="right", no_wrap=True)
@@ -116,7 +116,7 @@ def _messages(run: CreditedRun, width: int) -> Table:
     first = None if credit.first_error is None else credit.first_error.message_id
     answer = trajectory.answer_message
     wide = width >= _NARROW
-    table = _table(expand=True)
+    table = bare_table(expand=True)
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("author", no_wrap=True, overflow="ellipsis", max_width=22 if wide else 12)
     table.add_column("reward", justify="right", no_wrap=True)
@@ -136,7 +136,8 @@ def _messages(run: CreditedRun, width: int) -> Table:
     return table
 
 
-def _table(*, expand: bool = False) -> Table:
+def bare_table(*, expand: bool = False) -> Table:
+    """A table without lines, as all of ours are."""
     return Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0), expand=expand)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,8 @@ class Shares:
     low_evidence: bool = False
     """Whether content was asked for and said nothing."""
     notes: tuple[str, ...] = ()
+    parts: Mapping[str, Vector] = field(default_factory=dict)
+    """What the shares are made of, by symbol, each of shape (M,): see :mod:`credit_hooks.credit.explanation`."""
 
 
 def reader_vote_shares(problem: Problem) -> Shares:
@@ -78,7 +81,12 @@ def reader_vote_shares(problem: Problem) -> Shares:
         base = path_mass_shares(problem).share
         notes = ("no message carries a unit of the answer: shares come from provenance",)
     share = w * phi + (1.0 - w * phi.sum()) * base
-    return Shares(share, f"reader_vote.{config.level}", w, reader_vote_value(votes, stance), notes=notes)
+    parts = {"q": votes, "s": stance, "phi": phi, "p": base}
+    if flow is not None:
+        parts["flow"] = flow
+    if problem.failed:
+        parts["blame"] = evidence.blame
+    return Shares(share, f"reader_vote.{config.level}", w, reader_vote_value(votes, stance), notes=notes, parts=parts)
 
 
 def _votes(problem: Problem) -> tuple[Vector, float]:

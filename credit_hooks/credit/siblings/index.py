@@ -217,19 +217,8 @@ def _adjusted(
         return credit.model_copy(update={"method": method, "notes": (*credit.notes, *notes)})
     transcript = Transcript.of(run)
     provenance = Provenance.of(transcript, config.relation)
-    default = [credit.messages[place].reward or 0.0 for place in transcript.listed]
-    ids = [message.id for message in transcript.messages]
-    first = np.array([not transcript.is_duplicate(m) for m in range(len(ids))], bool)
-    is_prompt = np.array([message_id in prompts for message_id in ids], bool) & first
-    players = provenance.players & first & ~is_prompt
-    rewards = np.array([own + terms.get(i, 0.0) for own, i in zip(default, ids, strict=True)]) * players
-    share = np.array([prompts.get(i, 0.0) for i in ids]) * is_prompt
-    left = _within(credit.total - float(share.sum()), float(players.sum()))
-    if share.any():
-        share *= (credit.total - left) / share.sum() if share.sum() else 1.0
-    rewards[is_prompt] = share[is_prompt]
-    rewards[players] = _summing_to(rewards[players], credit.total - float(rewards[is_prompt].sum()))
-    listed = np.zeros(len(ids))
+    rewards = _shared_out(credit, transcript, provenance, terms, prompts)
+    listed = np.zeros(len(rewards))
     listed[list(transcript.listed)] = rewards
     sums = np.bincount(transcript.author, rewards, len(transcript.actors))
     agents = {**credit.agents, **dict(zip(transcript.actors, sums.tolist(), strict=True))}
@@ -249,6 +238,25 @@ def _adjusted(
             "notes": (*credit.notes, *notes),
         }
     )
+
+
+def _shared_out(
+    credit: Credit, transcript: Transcript, provenance: Provenance, terms: dict[str, float], prompts: dict[str, float]
+) -> Vector:
+    """Rewards by position: prompts take their shares, messages what is left of R - b; null players stay at 0.0."""
+    default = [credit.messages[place].reward or 0.0 for place in transcript.listed]
+    ids = [message.id for message in transcript.messages]
+    first = np.array([not transcript.is_duplicate(m) for m in range(len(ids))], bool)
+    is_prompt = np.array([message_id in prompts for message_id in ids], bool) & first
+    players = provenance.players & first & ~is_prompt
+    rewards = np.array([own + terms.get(i, 0.0) for own, i in zip(default, ids, strict=True)]) * players
+    share = np.array([prompts.get(i, 0.0) for i in ids]) * is_prompt
+    left = _within(credit.total - float(share.sum()), float(players.sum()))
+    if share.any():
+        share *= (credit.total - left) / share.sum() if share.sum() else 1.0
+    rewards[is_prompt] = share[is_prompt]
+    rewards[players] = _summing_to(rewards[players], credit.total - float(rewards[is_prompt].sum()))
+    return rewards
 
 
 def _within(value: float, size: float) -> float:
