@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Annotated
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,10 @@ from credit_hooks.cli.screen import plain, screen
 from credit_hooks.errors import ConfigurationError
 from credit_hooks.rewards import CreditedRun
 from credit_hooks.store import RunStore
+
+if TYPE_CHECKING:
+    from credit_hooks.cli.standing_tables import StoreView
+    from credit_hooks.credit.siblings import SiblingIndex
 
 __all__ = ["agents"]
 
@@ -42,25 +47,7 @@ def agents(
         config = CreditConfig() if baseline is None else CreditConfig(baseline=baseline)
         siblings = SiblingConfig(actions=frozenset(action or ()), expectation=baseline is None)
         index = SiblingIndex(config, siblings)
-    with RunStore(store, read_only=not keep) as opened, run_progress() as progress:
-        task = progress.add_task("agents", total=None)
-
-        def counted(runs: Iterable[CreditedRun]) -> Iterator[CreditedRun]:
-            for run in runs:
-                progress.advance(task)
-                yield run
-
-        def kept(runs: Iterable[CreditedRun]) -> Iterator[CreditedRun]:
-            for run in runs:
-                if keep:
-                    opened.put(run)
-                yield run
-
-        def read() -> Iterator[CreditedRun]:
-            return iter(opened)
-
-        runs = read() if index is None else kept(standing_tables.recredited(read, index))
-        found = standing_tables.summary(counted(runs), index)
+    found = _over(store, index, keep=keep)
     if as_json:
         print_json(standing_tables.as_json(found), indent=2)
         return
@@ -71,3 +58,23 @@ def agents(
     console.print(standing_tables.view(found, console.width))
     if keep:
         console.print(plain(f"\nkept in {store}"))
+
+
+def _over(store: Path, index: SiblingIndex | None, *, keep: bool) -> StoreView:
+    """Look at all runs of a store, credited anew if there is an index; `keep` writes that credit back."""
+    from credit_hooks.cli.standing_tables import recredited, summary
+
+    with RunStore(store, read_only=not keep) as opened, run_progress() as progress:
+        task = progress.add_task("agents", total=None)
+
+        def read() -> Iterator[CreditedRun]:
+            return iter(opened)
+
+        def watched() -> Iterator[CreditedRun]:
+            for run in read() if index is None else recredited(read, index):
+                if keep:
+                    opened.put(run)
+                progress.advance(task)
+                yield run
+
+        return summary(watched(), index)

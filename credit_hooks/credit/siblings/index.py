@@ -249,7 +249,7 @@ def _shared_out(
     first = np.array([not transcript.is_duplicate(m) for m in range(len(ids))], bool)
     is_prompt = np.array([message_id in prompts for message_id in ids], bool) & first
     players = provenance.players & first & ~is_prompt
-    rewards = np.array([own + terms.get(i, 0.0) for own, i in zip(default, ids, strict=True)]) * players
+    rewards: Vector = np.array([own + terms.get(i, 0.0) for own, i in zip(default, ids, strict=True)]) * players
     share = np.array([prompts.get(i, 0.0) for i in ids]) * is_prompt
     left = _within(credit.total - float(share.sum()), float(players.sum()))
     if share.any():
