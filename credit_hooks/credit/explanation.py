@@ -112,8 +112,8 @@ def explain(run: CreditedRun, config: CreditConfig | None = None) -> CreditExpla
     credit = run.credit
     config = settings_of(credit) if config is None else config
     if not run.trajectory.messages:
-        reason = "the run has no messages"
-        return CreditExplanation(credit=credit, formula="", symbols={}, messages=(), reproduced=None, reason=reason)
+        empty = "the run has no messages"
+        return CreditExplanation(credit=credit, formula="", symbols={}, messages=(), reproduced=None, reason=empty)
     transcript = Transcript.of(run.trajectory)
     provenance = Provenance.of(transcript, config.relation)
     solution = _solution(credit, transcript, provenance, config)
@@ -187,8 +187,8 @@ def _errors(credit: Credit, transcript: Transcript, solution: Solution | None) -
 
 
 def _standing(position: int, transcript: Transcript, provenance: Provenance) -> Standing:
-    if transcript.is_duplicate(position):
-        return "duplicate id"
+    if provenance.players[position]:
+        return "player"
     if provenance.inputs[position]:
         return "input"
-    return "player" if provenance.players[position] else "not read by the answer"
+    return "duplicate id" if transcript.is_duplicate(position) else "not read by the answer"
