@@ -184,9 +184,7 @@ def _rewards(transcript: Transcript, rewards: Vector) -> tuple[Reward, ...]:
 
 def _duplicates(transcript: Transcript) -> tuple[str, ...]:
     count = len(transcript.messages) - len(transcript.at)
-    return (f"{count} message(s) repeat the id of an earlier one: nothing can refer to them, they get 0.0",) * bool(
-        count
-    )
+    return (f"{count} message(s) repeat the id of an earlier one: no read set can name them",) * bool(count)
 
 
 def _turns(solution: Solution, total: float) -> tuple[TurnCredit, ...]:
