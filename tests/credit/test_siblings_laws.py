@@ -1,14 +1,25 @@
 """The public laws of credit hold with evidence from siblings; and any order of runs gives the same credit."""
 
+import math
 import random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from credit_hooks.credit import CreditConfig, assign_credit
 from credit_hooks.credit.provenance import Provenance
-from credit_hooks.credit.siblings import Expectation, RunFacts, SiblingConfig, SiblingIndex, assign_with_siblings
+from credit_hooks.credit.siblings import (
+    Expectation,
+    RunFacts,
+    SiblingConfig,
+    SiblingIndex,
+    assign_with_siblings,
+    with_prompts,
+)
 from credit_hooks.credit.siblings.counts import TaskCounts
+from credit_hooks.credit.siblings.index import _adjusted
+from credit_hooks.credit.siblings.prompts import prompt_messages
 from credit_hooks.credit.transcript import Transcript
 from credit_hooks.testing import credit_laws
 from credit_hooks.testing.credit_laws import CREDIT_LAWS, trajectories
@@ -109,3 +120,26 @@ def test_the_order_of_runs_changes_nothing(draw, data):
     first = {run.trajectory.id: run for run in assign_with_siblings(runs)}
     second = {run.trajectory.id: run for run in assign_with_siblings(shuffled)}
     assert first == second
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(trajectories(), st.lists(st.floats(-1, 1), min_size=2, max_size=2), st.floats(-0.2, 0.2))
+def test_prompts_and_messages_share_all_of_it_within_bounds(trajectory, shares, term):
+    actors = tuple(actor.model_copy(update={"system_prompt": f"You are {actor.id}."}) for actor in trajectory.actors)
+    run = with_prompts(trajectory.model_copy(update={"actors": actors}))
+    credit = assign_credit(run)
+    if credit.status != "credited" or credit.steps or credit.unassigned or len(actors) < 2 or not credit.total:
+        return
+    prompts = {prompt_messages(run)[actor.id]: share for actor, share in zip(actors, shares, strict=False)}
+    opposite = dict(zip(prompts, (shares[0], -shares[0]), strict=True))
+    for given_shares in (prompts, dict.fromkeys(prompts, shares[0]), opposite):
+        terms = {message.id: term for message in run.messages[::2]}
+        adjusted = _adjusted(run, CreditConfig(), terms, given_shares, (True, ()))
+        rewards = [reward.reward for reward in adjusted.messages]
+        assert math.fsum(rewards) == pytest.approx(credit.total, abs=1e-12)
+        assert max(map(abs, rewards)) <= 1.0
+        wanted = sum(given_shares.values())
+        if abs(credit.total - wanted) <= 1.0:
+            assert [adjusted.reward_of[p] for p in given_shares] == pytest.approx(
+                list(given_shares.values()), abs=1e-12
+            )

@@ -251,16 +251,13 @@ def _shared_out(
     players = provenance.players & first & ~is_prompt
     rewards: Vector = np.array([own + terms.get(i, 0.0) for own, i in zip(default, ids, strict=True)]) * players
     share = np.array([prompts.get(i, 0.0) for i in ids]) * is_prompt
-    left = _within(credit.total - float(share.sum()), float(players.sum()))
-    if share.any():
-        share *= (credit.total - left) / share.sum() if share.sum() else 1.0
+    wanted, most = credit.total - float(share.sum()), float(players.sum())
+    if abs(wanted) > most:  # more than the messages can carry at all: prompts give way
+        share *= (credit.total - float(np.copysign(most, wanted))) / share.sum()
     rewards[is_prompt] = share[is_prompt]
-    rewards[players] = _summing_to(rewards[players], credit.total - float(rewards[is_prompt].sum()))
+    if players.any():
+        rewards[players] = _summing_to(rewards[players], credit.total - float(rewards[is_prompt].sum()))
     return rewards
-
-
-def _within(value: float, size: float) -> float:
-    return min(max(value, -size), size)
 
 
 def _summing_to(values: Vector, total: float) -> Vector:
