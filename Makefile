@@ -6,6 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TRAINERS ?= .venvs/trainers
 EVERYTHING ?= .venvs/everything
+BACKENDS ?= .venvs
 PYTEST_ARGS ?=
 DEMO_DIR ?= demo-output
 DEMO_ARGS ?=
@@ -20,7 +21,7 @@ PACKAGES := credit_hooks adapters/credit_hooks_adapters exporters/credit_hooks_e
 TYPED := $(PACKAGES) tests/typing
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test everything browser trainers check format bench report clean
+.PHONY: help demo test everything backends browser trainers check format bench report clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +41,10 @@ browser: $(VENV)/.browser ## look at the report in a real browser: needs chromiu
 
 trainers: $(TRAINERS)/.trainers ## train TRL's real trainers on exported files: needs torch, in an environment of its own
 	$(TRAINERS)/bin/python -m pytest tests/trainers $(PYTEST_ARGS)
+
+backends: $(VENV)/.browser $(BACKENDS)/phoenix/.installed $(BACKENDS)/mlflow/.installed ## send rewards to real servers of Phoenix and MLflow, and look at their pages
+	CREDIT_HOOKS_PHOENIX=$(abspath $(BACKENDS))/phoenix/bin/phoenix CREDIT_HOOKS_MLFLOW=$(abspath $(BACKENDS))/mlflow/bin/mlflow \
+		$(BIN)/python -m pytest tests/annotators/test_real_servers.py $(PYTEST_ARGS)
 
 check: $(VENV)/.check ## format, lint, types, layers, then the fast tests
 	$(BIN)/ruff format --check .
@@ -108,6 +113,14 @@ $(TRAINERS)/.trainers: pyproject.toml
 	@$(TRAINERS)/bin/python -m pip install --quiet --quiet --upgrade "pip>=25.1"
 	@$(TRAINERS)/bin/python -m pip install --quiet --quiet "torch==2.13.0"
 	@$(TRAINERS)/bin/python -m pip install --quiet --quiet --editable ".[datasets]" --group trainers
+	@touch $@
+
+# servers only: each has many requirements, and nothing of ours is imported there
+$(BACKENDS)/%/.installed: | $(VENV)/.test
+	@echo "installing the server of $* into $(BACKENDS)/$*"
+	@$(BIN)/python -m venv $(BACKENDS)/$*
+	@$(BACKENDS)/$*/bin/python -m pip install --quiet --quiet --upgrade "pip>=25.1"
+	@$(BACKENDS)/$*/bin/python -m pip install --quiet --quiet --group $*-server
 	@touch $@
 
 $(VENV)/.bench: pyproject.toml $(VENV)/.test

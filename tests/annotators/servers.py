@@ -1,13 +1,12 @@
 """Real servers of tracing backends on loopback, each from an environment of its own.
 
-`make backends` installs them into `.venvs/phoenix` and `.venvs/mlflow`; CREDIT_HOOKS_PHOENIX and CREDIT_HOOKS_MLFLOW
-name other programs.
+`make backends` installs them and names their programs in CREDIT_HOOKS_PHOENIX and CREDIT_HOOKS_MLFLOW. Without these no
+server is started, wherever one is installed: the whole suite is for every change, and servers take minutes.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -15,15 +14,11 @@ from pathlib import Path
 
 import httpx
 
-ROOT = Path(__file__).parents[2]
-
 
 def program(name):
-    """The server's program. None: it is not installed."""
-    named = os.environ.get(f"CREDIT_HOOKS_{name.upper()}")
-    own = ROOT / ".venvs" / name / "bin" / name
-    found = named or (str(own) if own.exists() else shutil.which(name))
-    return found if found and Path(found).exists() else None
+    """The server's program. None: not named, or not there."""
+    named = os.environ.get(f"CREDIT_HOOKS_{name.upper()}", "")
+    return named if Path(named).is_file() else None
 
 
 def free_port():

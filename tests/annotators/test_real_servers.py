@@ -72,7 +72,7 @@ class Scene:
 
 def scene(name, tmp_path_factory):
     if servers.program(name) is None:
-        pytest.skip(f"the server of {name} is not installed: make backends")
+        pytest.skip(f"no server of {name} is named in CREDIT_HOOKS_{name.upper()}: make backends")
     return Scene(name, tmp_path_factory.mktemp(name))
 
 
@@ -219,6 +219,9 @@ def test_phoenix_page_puts_the_worst_message_on_top(phoenix, driver):
         return browsing.settled(driver, worst_first)
 
     assert browsing.wait(driver, sorted_up, f"{worst[:5]} on top")
+    driver.set_window_size(2200, 1000)
+    driver.execute_script("for (const each of document.querySelectorAll('*')) each.scrollLeft = 0")
+    browsing.wait(driver, worst_first, "the same in a wider window")
     keep_picture(driver, "phoenix-worst")
 
 
