@@ -20,6 +20,7 @@ from credit_hooks.credit.owen import owen, quotient
 from credit_hooks.credit.path import PathGame, path_owen, path_shapley, path_value, reachability_table
 from credit_hooks.credit.project import project
 from credit_hooks.credit.reader_vote import reader_vote_owen, reader_vote_shapley, reader_vote_value
+from credit_hooks.credit.siblings import SiblingConfig, SiblingIndex, assign_with_siblings
 
 __all__ = [
     "BaselineTracker",
@@ -29,10 +30,13 @@ __all__ = [
     "EstimateMethod",
     "Estimation",
     "PathGame",
+    "SiblingConfig",
+    "SiblingIndex",
     "Stopped",
     "Surrogate",
     "ValueFunction",
     "assign_credit",
+    "assign_with_siblings",
     "banzhaf",
     "estimate",
     "estimation",
