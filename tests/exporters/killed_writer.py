@@ -10,7 +10,10 @@ import time
 from credit_hooks_exporters import export
 
 
-def main(store, form, out, seeds):
+SPLITS = {"train": 0.7, "test": 0.3}
+
+
+def main(store, form, out, container, seeds):
     """For every delay a child that exports until it is killed; then one that is left alone."""
     for delay in [float(seed) for seed in seeds]:
         child = os.fork()
@@ -20,7 +23,9 @@ def main(store, form, out, seeds):
             killer.start()
             for turn in itertools.count():  # mostly writing anew, so that death comes in the middle of something
                 since = None if turn % 3 else "last"
-                export(store, form, out, since=since, part_runs=3, splits={"train": 0.7, "test": 0.3})
+                export(
+                    store, form, out, since=since, part_runs=3, container=container, splits={"train": 0.7, "test": 0.3}
+                )
         os.waitpid(child, 0)
 
 
@@ -30,4 +35,4 @@ def die(at):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4], sys.argv[4:])
+    main(*sys.argv[1:5], sys.argv[5:])

@@ -51,6 +51,16 @@ def test_runs_are_counted_by_what_became_of_their_credit():
     }
 
 
+def test_a_failure_of_ours_is_counted_as_such(monkeypatch):
+    def broken(*args):
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr("credit_hooks.pipeline.assign_credit", broken)
+    measured = Measured(evaluate=right).run("right")
+    assert measured.counts("run.finished", "credit.status") == {"error": 1}
+    assert measured.counts("hook.failures", "credit.stage") == {"credit": 1}
+
+
 def test_first_errors_are_counted_by_agent():
     measured = Measured(evaluate=right).run("wrong", "wrong", "right")
     blamed = [run.credit.first_error.actor_id for run in measured.callback.runs if run.credit.first_error]

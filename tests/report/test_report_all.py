@@ -129,15 +129,15 @@ def test_a_timeline_loses_nothing_and_stays_small(events):
         timeline.coarsen()
 
 
-@given(values=st.lists(st.floats(-1, 1), max_size=300))
-def test_the_lowest_are_kept_whatever_their_order(values):
+@given(values=st.lists(st.floats(-1, 1) | st.just(-0.5), max_size=300))
+def test_the_lowest_are_kept_whatever_their_order_and_of_equal_ones_the_newest(values):
     from credit_hooks.report.overview.picks import _Lowest
 
     lowest = _Lowest(7)
-    for value in values:
+    for place, value in enumerate(values):
         if lowest.takes(value):
-            lowest.add(value, value)
-    assert lowest.items() == sorted(values)[:7]
+            lowest.add(value, place)
+    assert lowest.items() == sorted(range(len(values)), key=lambda place: (values[place], -place))[:7]
 
 
 # --- page -----------------------------------------------------------------------------------------------------------
