@@ -9,7 +9,6 @@ import time
 
 from credit_hooks_exporters import export
 
-
 SPLITS = {"train": 0.7, "test": 0.3}
 
 
