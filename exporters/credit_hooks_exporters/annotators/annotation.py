@@ -13,6 +13,7 @@ overwrites what was said before: no first error of an earlier verdict stays behi
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -32,6 +33,8 @@ SOURCE: Final = "credit-hooks"
 CREDIT_AGENT: Final = "credit.agent"
 """Name of the annotation for an agent's turn as a whole."""
 
+_TRACE_ID: Final = re.compile("[0-9a-f]{32}")
+_SPAN_ID: Final = re.compile("[0-9a-f]{16}")
 _NAMESPACE: Final = uuid.UUID("6f1b8a1e-4c0b-5d0a-9a53-0f6f0c7f1d2e")
 
 
@@ -80,7 +83,7 @@ def _annotations(run: CreditedRun, content: bool) -> Iterator[Annotation]:
     blamed = _step_of_first_error(run)
     earned = _earned_below(run, rewards)
     for step in run.trajectory.steps:
-        if step.trace_id is None:
+        if not _has_otel_ids(step):
             continue
         if step.kind == "workflow" and step.parent_id is None:
             yield _outcome(run, step, content)
@@ -89,6 +92,11 @@ def _annotations(run: CreditedRun, content: bool) -> Iterator[Annotation]:
             yield _reward(run, step, rewards[step.id], first_error=step.id == blamed)
         elif step.id in earned:
             yield _agent(run, step, earned[step.id])
+
+
+def _has_otel_ids(step: Step) -> bool:
+    """Whether a span of this step can be at a backend: logs of other kinds have ids of their own, or none."""
+    return _TRACE_ID.fullmatch(step.trace_id or "") is not None and _SPAN_ID.fullmatch(step.id) is not None
 
 
 def _rewards(run: CreditedRun) -> dict[str, tuple[float, ...]]:
