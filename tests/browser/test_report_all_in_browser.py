@@ -195,6 +195,8 @@ def test_a_phone_never_scrolls_sideways_and_targets_are_large_enough(open_at, sc
         ".map(e => e.outerHTML.slice(0, 80))"
     )
     assert wide == []
+    for number in page.find_elements(By.CSS_SELECTOR, ".looks b, .number"):
+        assert number.rect["height"] < 30, number.text  # on one line
     for control in page.find_elements(By.CSS_SELECTOR, "button, select, input, summary"):
         if control.is_displayed():
             assert control.rect["height"] >= 32, control.get_attribute("outerHTML")
