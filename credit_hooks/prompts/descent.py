@@ -81,6 +81,7 @@ class Descent:
         """Attempts so far."""
         self.stopped = ""
         """Why it ended."""
+        self._seen: tuple[PromptSet, list[CreditedRun], tuple[Diagnosis, ...]] | None = None
         self._rejections: Counter[str] = Counter()
         self._tried: dict[str, list[str]] = {}
         self._width: dict[BlockKind, int] = {
@@ -99,19 +100,21 @@ class Descent:
         except BudgetError as error:
             self.stopped = f"{str(error).capitalize()}."
 
-    def training_runs(self, prompts: PromptSet) -> list[CreditedRun]:
-        """Runs of the training tasks that are evidence."""
-        return self._runs(self._tasks.train[: self._settings.evidence_tasks], prompts)
+    def _look(self) -> tuple[list[CreditedRun], tuple[Diagnosis, ...]]:
+        """Training runs of the prompts as they are, and what they say; the same until the prompts change."""
+        if self._seen is None or self._seen[0] is not self.prompts:
+            runs = self._runs(self._tasks.train[: self._settings.evidence_tasks], self.prompts)
+            self._seen = self.prompts, runs, diagnose(self.prompts.blocks, runs)
+        return self._seen[1:]
 
     def _attempt(self) -> None:
-        runs = self.training_runs(self.prompts)
+        runs, diagnoses = self._look()
         if all(run.credit.outcome is None for run in runs):
             self.stopped = "The evaluator gave no verdict on any training run: there is nothing to learn from."
             return
         if all((run.credit.outcome or 0.0) >= 1.0 for run in runs if run.credit.outcome is not None):
             self.stopped = "No training run fails: there is nothing to learn from."
             return
-        diagnoses = diagnose(self.prompts.blocks, runs)
         number = len(self.attempts) + 1
         roles = self._choose(diagnoses, number)
         if not roles:
