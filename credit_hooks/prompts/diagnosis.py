@@ -9,6 +9,7 @@ that fail without a sign look like all others, and then only trying tells.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -60,6 +61,7 @@ class Diagnosis(FrozenModel):
 def diagnose(blocks: Sequence[PromptBlock], runs: Sequence[CreditedRun]) -> tuple[Diagnosis, ...]:
     """One diagnosis per block, in order, from credited runs of training tasks."""
     scored = [run for run in runs if run.credit.outcome is not None]
+    _warn_of_strangers(blocks, scored)
     failed = np.array([(run.credit.outcome or 0.0) < 1.0 for run in scored], bool)
     shares = np.array([_blame(run, blocks) for run in scored]).reshape(len(scored), len(blocks))
     contrast = _contrast(shares, failed)
@@ -75,6 +77,18 @@ def diagnose(blocks: Sequence[PromptBlock], runs: Sequence[CreditedRun]) -> tupl
         )
         for number, block in enumerate(blocks)
     )
+
+
+def _warn_of_strangers(blocks: Sequence[PromptBlock], runs: Sequence[CreditedRun]) -> None:
+    for block in blocks:
+        if runs and not any(actors_of(run, block) for run in runs):
+            names = sorted({actor.name for run in runs for actor in run.trajectory.actors})
+            warnings.warn(
+                f"no agent {' or '.join(block.instructs)} acted in {len(runs)} runs, so nothing is known of the prompt "
+                f"{block.role!r}; those that acted are {', '.join(names)}: name its agents by PromptBlock(agents=...)",
+                RuntimeWarning,
+                stacklevel=3,
+            )
 
 
 def _blame(run: CreditedRun, blocks: Sequence[PromptBlock]) -> list[float]:

@@ -8,7 +8,7 @@ from prompt_kit import CountingTeam, told
 from credit_hooks.demo.order_desk import LocalCritic, desk_blocks, desk_team, evaluate, orders
 from credit_hooks.demo.order_desk.skills import SKILLS
 from credit_hooks.errors import ConfigurationError
-from credit_hooks.prompts import Budget, Gate, PromptSet, Spent, diagnose, every_block, optimize
+from credit_hooks.prompts import Budget, Gate, PromptBlock, PromptSet, Spent, diagnose, every_block, optimize
 from credit_hooks.prompts.collect import PROMPTS_KEY
 from credit_hooks.prompts.evidence import evidence_of
 from credit_hooks.prompts.team import Job
@@ -99,6 +99,13 @@ def test_a_critic_that_is_no_use_costs_an_attempt_and_is_reported(critic, said):
     assert len(team.jobs) == 16
     assert found.changed == ()
     assert "model calls" in found.stopped
+
+
+def test_a_block_whose_agents_never_act_is_told():
+    team = CountingTeam()
+    team.blocks = (*team.blocks, PromptBlock(role="clerk", text="?"))
+    with pytest.warns(RuntimeWarning, match="no agent clerk acted in 16 runs.*cashier, desk, extras"):
+        improve(team, LocalCritic(), width=1, max_attempts=1)
 
 
 def test_one_bad_answer_does_not_end_the_optimisation():
