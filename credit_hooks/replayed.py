@@ -77,6 +77,9 @@ class ReplayRecord(FrozenModel):
     """Coalitions allowed, v(∅) not counted."""
     repeats: int = Field(default=1, ge=1)
     """Evaluations of each coalition."""
+    noise: float | None = None
+    """Standard deviation of one evaluation, as found by drawing replies anew. None: they did not vary, or `repeats`
+    measure it."""
     tolerance: float | None = None
     """Precision at which the estimator may stop early. None: it spends the budget."""
     seed: int = 0

@@ -21,6 +21,7 @@ def plan_of(record: ReplayRecord) -> GamePlan:
         budget=record.budget,
         ends=record.ends,
         repeats=record.repeats,
+        noise=record.noise,
         tolerance=record.tolerance,
         seed=record.seed,
         prior=record.prior,

@@ -29,6 +29,7 @@ from credit_hooks.replay.aside import run_aside
 from credit_hooks.replay.game import Game, GamePlan, Log, by_actor
 from credit_hooks.replay.judge import Judge, Judged
 from credit_hooks.replay.meter import Meter, ReplayLimits
+from credit_hooks.replay.noise import measured_noise, reconsidered
 from credit_hooks.replay.port import Intervention, Player, System
 from credit_hooks.replayed import ReplayCosts, ReplayedPlayer, ReplayRecord
 from credit_hooks.rewards import Credit
@@ -38,6 +39,9 @@ __all__ = ["areplay_credit", "passive_credit", "replay_credit"]
 
 _MAX_PLAYERS = 400
 """With more players than this, agents are masked as a whole: the estimator's binomials outgrow floats at 1,000."""
+
+_PROBED_BUDGET = 4
+"""Smaller budgets leave no run to see whether replies vary."""
 
 _SAME = 1e-9
 
@@ -120,8 +124,14 @@ async def areplay_credit(
     assert empty is not None
     plan = _plan(players, config, (empty, trajectory.outcome.score), budget, _prior(trajectory, players, config))
     game = Game(plan, judge, meter)
-    estimate = await game.play()
-    played = _Played(plan, estimate, game.log, meter, system.baseline, "replayed" if declared is None else "declared")
+    estimate, log = await game.play(), game.log
+    if plan.repeats == 1 and budget >= _PROBED_BUDGET:
+        noise = await measured_noise(plan, log, judge)
+        if noise.sigma:
+            plan, log, estimate = reconsidered(plan, log, noise.sigma)
+        if noise.varies:
+            notes += ("replies vary: `repeats` above 1 averages over them, standard errors know of their spread only",)
+    played = _Played(plan, estimate, log, meter, system.baseline, "replayed" if declared is None else "declared")
     return _credit(trajectory, played, config, (*system.notes, *notes))
 
 
@@ -277,6 +287,7 @@ def _record(played: _Played) -> ReplayRecord:
         estimator=estimate.method,
         budget=plan.budget,
         repeats=plan.repeats,
+        noise=plan.noise,
         tolerance=plan.tolerance,
         seed=plan.seed,
         prior=plan.prior,

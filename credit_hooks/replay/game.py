@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from credit_hooks.credit.estimate import Estimate, Estimation, estimation
 from credit_hooks.errors import EvaluationError
-from credit_hooks.replay.judge import Judge
+from credit_hooks.outcome import FinishedRun
+from credit_hooks.replay.judge import Judge, Judged
 from credit_hooks.replay.meter import Meter
 from credit_hooks.replay.port import Intervention, Player
 
-__all__ = ["Game", "GamePlan", "Log", "by_actor", "unions_of"]
+__all__ = ["Game", "GamePlan", "Log", "by_actor", "unions_of", "what_was_said"]
 
 _PATIENCE = 8
 """Replays that may fail, with none that succeeds, until no more are made."""
@@ -41,7 +42,9 @@ class GamePlan:
     ends: tuple[float, float]
     """v(∅), v(N)."""
     repeats: int = 1
-    """Evaluations of each coalition. More than one: their spread is the noise, else there is taken to be none."""
+    """Evaluations of each coalition. More than one: their spread is the noise."""
+    noise: float | None = None
+    """Standard deviation of one evaluation, where each is evaluated once. None: there is taken to be none."""
     tolerance: float | None = None
     """Stop when all values are this close. None: spend the budget."""
     seed: int = 0
@@ -57,7 +60,7 @@ class GamePlan:
             unions=unions_of(self.players) if self.unions else None,
             prior=self.prior,
             ends=self.ends,
-            noise=0.0 if self.repeats == 1 else None,
+            noise=(self.noise or 0.0) if self.repeats == 1 else None,
             repeats=self.repeats,
             tolerance=self.tolerance,
             seed=self.seed,
@@ -87,13 +90,17 @@ class Log:
     """Why there is none."""
     cut_short: str | None = None
     """Why no more was evaluated, other than by the plan."""
+    live: dict[str, int] = field(default_factory=dict)
+    """A hash of what was said, of the coalitions in which something was executed. Not stored."""
 
-    def enter(self, coalition: str, value: float, reason: str | None) -> None:
+    def enter(self, coalition: str, judged: Judged) -> None:
         """Add one."""
         self.coalitions.append(coalition)
-        self.values.append(None if isnan(value) else value)
-        if reason is not None and len(self.failures) < _MAX_REASONS:
-            self.failures.setdefault(coalition, reason)
+        self.values.append(None if isnan(judged.value) else judged.value)
+        if judged.reason is not None and len(self.failures) < _MAX_REASONS:
+            self.failures.setdefault(coalition, judged.reason)
+        if judged.run is not None and judged.meter.live:
+            self.live[coalition] = what_was_said(judged.run)
 
 
 class Game:
@@ -129,7 +136,7 @@ class Game:
             *[self._judge.judge(self._plan.intervention(kept, k % repeats)) for k, kept in enumerate(coalitions)]
         )
         for kept, result in zip(coalitions, judged, strict=True):
-            self.log.enter(_hexadecimal(kept), result.value, result.reason)
+            self.log.enter(_hexadecimal(kept), result)
         return [result.value for result in judged]
 
     def _why_stop(self) -> str | None:
@@ -153,6 +160,11 @@ def unions_of(players: Sequence[Player]) -> list[list[int]]:
     for number, player in enumerate(players):
         unions.setdefault(player.actor_id, []).append(number)
     return list(unions.values())
+
+
+def what_was_said(run: FinishedRun) -> int:
+    """A hash of a run's texts, to see whether another run went the same way. Of this process only."""
+    return hash(tuple(sorted((message.actor_id, message.text) for message in run.messages)))
 
 
 def _hexadecimal(kept: NDArray[np.bool_]) -> str:

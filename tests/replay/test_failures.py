@@ -127,10 +127,20 @@ def test_an_evaluator_that_contradicts_itself_is_refused():
     assert "the evaluator says 0 of the unchanged replay, the run had 1" in credit.notes[0]
 
 
-def test_stochastic_agents_are_drawn_once_per_input_and_conserve():
+def test_agents_whose_replies_vary_are_found_out():
     numbers = itertools.count(1)
     credit = credit_of(MadeUpSystem(team_whose_last(lambda texts: str(next(numbers)))))
-    assert credit.replay.stopped == "exact"
+    assert credit.replay.noise > 0.0
+    assert all(reward.std_err > 0.0 for reward in credit.messages)
+    assert any("replies vary" in note for note in credit.notes)
+
+
+def test_replies_that_vary_without_consequence_are_told_only():
+    numbers = itertools.count(1)
+    says = first_is_fine(lambda texts: f"{next(numbers)} and 7")
+    credit = credit_of(MadeUpSystem(team_whose_last(says)), evaluate=lambda run: "7" in run.answer)
+    assert (credit.replay.noise, credit.replay.stopped) == (None, "exact")
+    assert any("replies vary" in note for note in credit.notes)
 
 
 def test_an_agent_that_never_spoke_gets_nothing():

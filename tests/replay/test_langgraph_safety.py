@@ -139,7 +139,7 @@ def test_replays_are_no_runs_and_make_no_spans():
         assert callback.flush(120)
     finally:
         uninstall()
-    assert callback.last.credit.replay.costs.system_runs == 16
+    assert callback.last.credit.replay.costs.system_runs == 17
     assert len(callback.runs) == 1
     assert sum(span.name == "invoke_workflow LangGraph" for span in memory.get_finished_spans()) == 1
     provider.shutdown()

@@ -1,0 +1,206 @@
+"""Credit by replay on LangGraph teams: exact against brute force, model calls saved, unchanged replays, noisy models.
+
+    python benchmarks/replay.py [exact] [identity] [noisy]    # needs credit-hooks[langgraph], langchain, and tests/
+
+Teams are those of tests/replay/graphs.py, larger: their models are local and deterministic, and every reply is a digest
+of all that was read, so that any wrong input shows in the answer. Brute force builds the team anew for every coalition,
+with the missing messages silent from the start; it knows nothing of replay. Calls are those that reach a model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tests" / "replay"), str(ROOT / "tests" / "langgraph")]
+
+import graphs  # noqa: E402
+from capture_cases.kit import MODES, TOPOLOGIES, ScriptedModel  # noqa: E402
+from langchain_core.messages import AIMessage  # noqa: E402
+from langgraph.graph import START, MessagesState, StateGraph  # noqa: E402
+
+from credit_hooks.credit import CreditConfig, shapley  # noqa: E402
+from credit_hooks.langgraph import CreditCallback, Replay  # noqa: E402
+from credit_hooks.replay import Intervention, Meter, ReplayLimits  # noqa: E402
+
+LIMITS = ReplayLimits(max_calls=10**6, max_seconds=3600.0, parallel=4)
+
+Turns = list[tuple[str, int]]
+
+
+def teams() -> dict[str, tuple[Callable[[Any], Any], Turns]]:
+    """Name to (what builds it, its turns in order)."""
+    letters = "abcdefg"
+    return {
+        "chain of 7": (lambda cast: graphs.chain(cast, letters), [(name, 0) for name in letters]),
+        "star of 6 and a reader": (lambda cast: graphs.star(cast, letters), [(name, 0) for name in letters]),
+        "3 roles x 3 rounds": (
+            lambda cast: graphs.rounds(cast, "abc", 3),
+            [(name, turn) for turn in range(3) for name in "abc"],
+        ),
+        "debate of 2, 4 rounds": (
+            lambda cast: graphs.debate(cast, "ab", 4),
+            [(name, turn) for turn in range(4) for name in "ab"],
+        ),
+        "graph in a graph": graphs.TEAMS["nested"],
+        "Send to 2 workers": graphs.TEAMS["sent"],
+        "Command(goto)": graphs.TEAMS["routed"],
+        "conditional edge": graphs.TEAMS["judged"],
+        "create_agent as nodes": graphs.TEAMS["agents"],
+    }
+
+
+def inputs() -> dict[str, Any]:
+    return {"messages": [("user", "task")], "round": 0, "last": []}
+
+
+def exact() -> None:
+    """Every coalition of messages, by replay and by brute force."""
+    print("| team | messages | largest error | runs | calls: brute force | replay | saved | seconds |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    for name, (build, turns) in teams().items():
+        table, brute = brute_force(build, turns)
+        cast = graphs.Cast()
+        graph = build(cast)
+        config = CreditConfig(method="replay", level="shapley", budget=1 << len(turns))
+        callback = CreditCallback(evaluate=graphs.score, credit=config, replay=Replay(graph, limits=LIMITS))
+        started = time.perf_counter()
+        graph.invoke(inputs(), {"callbacks": [callback]})
+        observed = sum(cast.calls.values())
+        assert callback.flush(3600.0)
+        seconds = time.perf_counter() - started
+        credit = callback.last.credit
+        assert credit.replay is not None, credit.notes
+        assert credit.replay.stopped == "exact", credit.notes
+        error = np.abs(np.array([player.value for player in credit.replay.players]) - shapley(table)).max()
+        calls = sum(cast.calls.values())  # the run's own calls included: brute force repeats it, too
+        assert calls - observed == credit.replay.costs.model_calls
+        saved = 1.0 - calls / brute
+        runs = credit.replay.costs.system_runs
+        print(f"| {name} | {len(turns)} | {error:.0e} | {runs} | {brute} | {calls} | {saved:.0%} | {seconds:.1f} |")
+
+
+def brute_force(build: Callable[[Any], Any], turns: Turns) -> tuple[Any, int]:
+    """(outcome of every coalition, model calls)."""
+    values, calls = [], 0
+    for kept in range(1 << len(turns)):
+        cast = graphs.Cast(silent=[turn for i, turn in enumerate(turns) if not kept >> i & 1])
+        output = build(cast).invoke(inputs())
+        values.append(graphs.score(SimpleNamespace(answer=output["messages"][-1].text)))
+        calls += sum(cast.calls.values())
+    return np.array(values), calls
+
+
+def identity() -> None:
+    """Unchanged replays of every topology of tests/langgraph, in five ways of running it."""
+    from capture_cases import agents, basic, control, nested, state  # noqa: F401 - they register their graphs
+
+    runs = live = pinned = models = 0
+    for topology in TOPOLOGIES.values():
+        for mode in MODES.values():
+            graph = topology.build(mode)
+            callback = CreditCallback(replay=Replay(graph, config=topology.config))
+            asyncio.run(topology.run(mode, callbacks=[callback], graph=graph))
+            callback.flush(60.0)
+            for run in callback.runs:
+                system = callback._session.replayed(run)[0]._system(run.trajectory.id)
+                meter = Meter(LIMITS).open()
+                again = asyncio.run(system.run(Intervention(), meter))
+                assert (again.status, again.answer) == (run.trajectory.status, run.trajectory.answer or "")
+                runs, live, pinned, models = (
+                    runs + 1,
+                    live + meter.live,
+                    pinned + meter.pinned,
+                    models + meter.model_calls,
+                )
+    print(f"{len(TOPOLOGIES)} topologies x {len(MODES)} ways, {runs} runs: {pinned} nodes pinned, ", end="")
+    print(f"{live} run again, {models} model calls")
+
+
+NAMES = "abcd"
+
+
+class Noisy:
+    """A chain in which everyone is right with a probability that grows with how many before were right."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+        self._lock = threading.Lock()
+
+    def chance(self, heard: Sequence[str]) -> float:
+        return 0.2 + 0.7 * sum(text == "right" for text in heard) / max(len(heard), 1) if heard else 0.6
+
+    def draw(self, heard: Sequence[str]) -> str:
+        with self._lock:
+            return "right" if self._random.random() < self.chance(heard) else "wrong"
+
+    def graph(self) -> Any:
+        builder = StateGraph(MessagesState)
+        model = ScriptedModel(reply=lambda messages: AIMessage(self.draw([m.text for m in messages[1:]])))
+        for name in NAMES:
+            builder.add_node(name, lambda state: {"messages": [model.invoke(state["messages"])]})
+        builder.add_edge(START, NAMES[0])
+        for one, other in itertools.pairwise(NAMES):
+            builder.add_edge(one, other)
+        return builder.compile()
+
+    def truth(self, said: Sequence[str]) -> Any:
+        """Shapley values of a recorded run in expectation over replies, by the chain's own probabilities."""
+        table = [self._expected(said, kept, ()) for kept in range(1 << len(said))]
+        return shapley(table)
+
+    def _expected(self, said: Sequence[str], kept: int, heard: tuple[str, ...]) -> float:
+        turn = len(heard)
+        if turn == len(said):
+            return float(heard[-1] == "right")
+        if not kept >> turn & 1:
+            return self._expected(said, kept, (*heard, ""))
+        if heard == tuple(said[:turn]):
+            return self._expected(said, kept, (*heard, said[turn]))
+        chance = self.chance(heard)
+        right = self._expected(said, kept, (*heard, "right"))
+        return chance * right + (1.0 - chance) * self._expected(said, kept, (*heard, "wrong"))
+
+
+def noisy(runs: int = 40) -> None:
+    """Error and coverage of the standard errors when replies are drawn at random."""
+    print("| repeats | budget | mean absolute error | 95% intervals cover | worst conservation error |")
+    print("|---:|---:|---:|---:|---:|")
+    for repeats, budget in ((1, 15), (4, 60), (8, 120)):
+        errors, covered, lost = [], [], 0.0
+        for seed in range(runs):
+            team = Noisy(seed)
+            graph = team.graph()
+            config = CreditConfig(method="replay", level="shapley", budget=budget, repeats=repeats, baseline=0.0)
+            callback = CreditCallback(
+                evaluate=lambda run: run.answer == "right", credit=config, replay=Replay(graph, limits=LIMITS)
+            )
+            graph.invoke({"messages": [("user", "task")]}, {"callbacks": [callback]})
+            assert callback.flush(3600.0)
+            credit, trajectory = callback.last.credit, callback.last.trajectory
+            assert credit.replay is not None, credit.notes
+            said = [message.text for message in trajectory.messages[1:]]
+            wrong = np.abs(np.array([player.value for player in credit.replay.players]) - team.truth(said))
+            sigma = np.array([player.std_err or 0.0 for player in credit.replay.players])
+            errors += wrong.tolist()
+            covered += (wrong <= 1.96 * sigma + 1e-12).tolist()
+            lost = max(lost, abs(sum(credit.agents.values()) - credit.total))
+        print(f"| {repeats} | {budget} | {np.mean(errors):.3f} | {np.mean(covered):.1%} | {lost:.0e} |")
+
+
+if __name__ == "__main__":
+    wanted = sys.argv[1:] or ["exact", "identity", "noisy"]
+    for part in wanted:
+        print(f"\n{part}\n")
+        {"exact": exact, "identity": identity, "noisy": noisy}[part]()
