@@ -1,4 +1,4 @@
-"""The command line: `credit-hooks list | show | report | score | export | demo`."""
+"""The command line: `credit-hooks list | show | report | score | export | annotate | demo`."""
 
 from __future__ import annotations
 

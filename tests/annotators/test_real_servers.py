@@ -219,7 +219,7 @@ def test_phoenix_page_puts_the_worst_message_on_top(phoenix, driver):
         return browsing.settled(driver, worst_first)
 
     assert browsing.wait(driver, sorted_up, f"{worst[:5]} on top")
-    driver.set_window_size(2200, 1000)
+    driver.set_window_size(2560, 1100)
     driver.execute_script("for (const each of document.querySelectorAll('*')) each.scrollLeft = 0")
     browsing.wait(driver, worst_first, "the same in a wider window")
     keep_picture(driver, "phoenix-worst")
