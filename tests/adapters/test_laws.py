@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from agent_framework_spans import agent_framework_spans  # noqa: E402
 from autogen_spans import autogen_spans  # noqa: E402
 from chats import trial  # noqa: E402
 from openinference_spans import openinference_spans, trail_document  # noqa: E402
@@ -33,6 +34,7 @@ WHOWHEN = {
     ],
 }
 SAMPLES = {
+    "agent_framework": agent_framework_spans(),
     "autogen": autogen_spans(),
     "credit_hooks": sample_spans(),
     "openai_messages": [trial(0), trial(1, reward=0.0)],
