@@ -8,20 +8,17 @@ taken to have read all that can have reached it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from credit_hooks.anyvalue import integer, parse_json, text
+from credit_hooks.anyvalue import integer, text
 from credit_hooks.errors import TrajectoryError
-from credit_hooks.genai import DecodedMessage, decode_message, encode_part
-from credit_hooks.parts import part_text
+from credit_hooks.genai import DecodedMessage
 from credit_hooks.spans import SpanData
 from credit_hooks.trajectory import (
     Actor,
     ActorKind,
     Message,
-    Part,
     ReadSet,
     Step,
     StepKind,
@@ -30,6 +27,15 @@ from credit_hooks.trajectory import (
     Trajectory,
     Usage,
     WithheldPart,
+)
+from credit_hooks_adapters.agent_framework_content import (
+    answers,
+    asks_for,
+    content_key,
+    instructions_of,
+    model_of,
+    stated_messages,
+    usage_of,
 )
 from credit_hooks_adapters.agent_framework_runs import SCOPE, Process, Turn, WorkflowRun, kind_of, workflow_runs
 
@@ -102,7 +108,7 @@ class _Reader:
 
     def _turn(self, turn: Turn) -> None:
         span = turn.span
-        self._actor(turn.agent, "agent", _instructions(span), text(span.attributes.get("gen_ai.request.model")))
+        self._actor(turn.agent, "agent", instructions_of(span), text(span.attributes.get("gen_ai.request.model")))
         read = self._inputs(turn)
         step_id = span.span_id
         written = self._outputs(turn)
@@ -126,7 +132,7 @@ class _Reader:
     def _inputs(self, turn: Turn) -> list[str]:
         """Ids of what the turn was given; what nobody is known to have said is added."""
         within_reach = [m for m in self.messages if self._reaches(m, turn.process)]
-        given = _messages(turn.span.attributes.get(_INPUT))
+        given = stated_messages(turn.span.attributes.get(_INPUT))
         if given is None:
             if not within_reach:
                 withheld = DecodedMessage("user", None, (WithheldPart(),))
@@ -137,7 +143,7 @@ class _Reader:
         for number, said in enumerate(given):
             if said.role == "system":
                 continue
-            same = self.by_key.get(_key(said.parts), ())
+            same = self.by_key.get(content_key(said.parts), ())
             found = next((m for m in same if m.id not in used and self._reaches(m, turn.process)), None)
             used.add((found or self._given(turn, number, said, fresh=fresh)).id)
         return [message.id for message in self.messages if message.id in used]
@@ -171,7 +177,7 @@ class _Reader:
 
     def _outputs(self, turn: Turn) -> list[Message]:
         span = turn.span
-        said = _messages(span.attributes.get(_OUTPUT))
+        said = stated_messages(span.attributes.get(_OUTPUT))
         if said is None:
             said = [] if span.status == "error" else [DecodedMessage("assistant", None, (WithheldPart(),))]
         names = {part.id: part.name for one in said for part in one.parts if isinstance(part, ToolCallPart)}
@@ -197,8 +203,8 @@ class _Reader:
             is_chat = kind_of(span) == "chat"
             if not is_chat:
                 call_id = text(span.attributes.get("gen_ai.tool.call.id"))
-                made = next((one for one in open_ if _answers(by_id[one], call_id)), None)
-                asked = tuple(one for one in by_id if _asks(by_id[one], call_id))
+                made = next((one for one in open_ if answers(by_id[one], call_id)), None)
+                asked = tuple(one for one in by_id if asks_for(by_id[one], call_id))
                 name = f"tool:{text(span.attributes.get('gen_ai.tool.name')) or 'tool'}"
                 self._actor(name, "tool")
                 self._step(span, "tool", name, turn.span.span_id, ReadSet(new=asked), ())
@@ -211,20 +217,20 @@ class _Reader:
             place = open_.index(made)
             done.extend(open_[: place + 1])
             del open_[: place + 1]
-            self._generated(by_id[made], span, _usage(span) if is_chat else None)
+            self._generated(by_id[made], span, usage_of(span) if is_chat else None)
 
     @staticmethod
     def _made_by_model(span: SpanData, open_: Sequence[str], by_id: dict[str, Message]) -> str | None:
-        said = _messages(span.attributes.get(_OUTPUT))
+        said = stated_messages(span.attributes.get(_OUTPUT))
         if said is None:
             return next((one for one in open_ if by_id[one].role != "tool"), None)
-        keys = {_key(one.parts) for one in said}
-        return next((one for one in open_ if _key(by_id[one].parts) in keys), None)
+        keys = {content_key(one.parts) for one in said}
+        return next((one for one in open_ if content_key(by_id[one].parts) in keys), None)
 
     def _generated(self, message: Message, span: SpanData, usage: Usage | None) -> None:
         changed = message.model_copy(update={"generated_by": span.span_id, "usage": usage})
         self.messages[message.index] = changed
-        same = self.by_key[_key(message.parts)]
+        same = self.by_key[content_key(message.parts)]
         same[:] = [changed if one.id == message.id else one for one in same]
 
     # --- parts --------------------------------------------------------------------------------------------------------
@@ -247,7 +253,7 @@ class _Reader:
         )
         self.messages.append(message)
         self.places[message_id] = place
-        self.by_key.setdefault(_key(said.parts), []).append(message)
+        self.by_key.setdefault(content_key(said.parts), []).append(message)
         return message
 
     def _step(
@@ -268,14 +274,14 @@ class _Reader:
                 parent_id=parent,
                 trace_id=span.trace_id,
                 kind=kind,
-                name=span.name,
+                name=span.name if step_id in (None, span.span_id) else f"prompt {actor}",
                 actor_id=actor,
                 start_ns=integer(span.start_ns),
                 end_ns=integer(span.end_ns),
                 status="error" if failed else "ok",
                 error=text(span.attributes.get("error.type")) if failed else None,
-                model=_model(span) if kind == "chat" else None,
-                usage=_usage(span) if kind == "chat" else None,
+                model=model_of(span) if kind == "chat" else None,
+                usage=usage_of(span) if kind == "chat" else None,
                 reads=reads,
                 output_message_ids=tuple(message.id for message in written),
             )
@@ -285,38 +291,3 @@ class _Reader:
         place = next(place for place, step in enumerate(self.steps) if step.id == step_id)
         ids = (*self.steps[place].output_message_ids, message_id)
         self.steps[place] = self.steps[place].model_copy(update={"output_message_ids": ids})
-
-
-def _messages(value: Any) -> list[DecodedMessage] | None:
-    """Messages of a content attribute. None: it states none, or withholds them."""
-    found = parse_json(value) if isinstance(value, str) else value
-    return [decode_message(one) for one in found] if isinstance(found, list | tuple) else None
-
-
-def _key(parts: Sequence[Part]) -> str:
-    """What a message says, whoever says it."""
-    return json.dumps([encode_part(part) for part in parts], sort_keys=True, default=repr)
-
-
-def _asks(message: Message, call_id: str | None) -> bool:
-    return any(isinstance(part, ToolCallPart) and part.id == call_id for part in message.parts)
-
-
-def _answers(message: Message, call_id: str | None) -> bool:
-    return any(isinstance(part, ToolResultPart) and part.id == call_id for part in message.parts)
-
-
-def _instructions(span: SpanData) -> str | None:
-    found = parse_json(span.attributes.get("gen_ai.system_instructions"))
-    said = decode_message({"parts": found}).parts if isinstance(found, list) else ()
-    return "\n".join(filter(None, map(part_text, said))) or None
-
-
-def _model(span: SpanData) -> str | None:
-    return text(span.attributes.get("gen_ai.response.model")) or text(span.attributes.get("gen_ai.request.model"))
-
-
-def _usage(span: SpanData) -> Usage | None:
-    read = integer(span.attributes.get("gen_ai.usage.input_tokens"))
-    made = integer(span.attributes.get("gen_ai.usage.output_tokens"))
-    return None if read is None and made is None else Usage(input_tokens=read, output_tokens=made)
