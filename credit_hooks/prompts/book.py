@@ -51,7 +51,8 @@ class Book:
     ) -> None:
         self._store = store
         self._memory: dict[str, CreditedRun] = {}
-        self._id = optimization_id
+        self.optimization_id = optimization_id
+        """Id of the optimisation's own row."""
         self._budget = budget
         self._on_spent = on_spent
         costs = _note(self.find(optimization_id)).get("spent", {})
@@ -142,7 +143,11 @@ class Book:
 
     def close(self, name: str, result: Mapping[str, Any]) -> None:
         """Keep the result beside the costs."""
-        self.put(_row(self._id, name, {"kind": "optimization", "spent": self.spent.model_dump(), "result": result}))
+        self.put(
+            _row(
+                self.optimization_id, name, {"kind": "optimization", "spent": self.spent.model_dump(), "result": result}
+            )
+        )
 
     def _spend(self, *, system_runs: int = 0, model_calls: int = 0) -> None:
         after = Spent(
@@ -156,7 +161,7 @@ class Book:
 
     def _charge(self, after: Spent) -> None:
         self.spent = after
-        self.put(_row(self._id, "optimization", {"kind": "optimization", "spent": after.model_dump()}))
+        self.put(_row(self.optimization_id, "optimization", {"kind": "optimization", "spent": after.model_dump()}))
         self._on_spent(after)
 
 

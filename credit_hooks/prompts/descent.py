@@ -112,6 +112,10 @@ class Descent:
         if all(run.credit.outcome is None for run in runs):
             self.stopped = "The evaluator gave no verdict on any training run: there is nothing to learn from."
             return
+        if all(run.trajectory.status == "error" for run in runs):
+            why = next((step.error for run in runs for step in run.trajectory.steps if step.error), "no reason given")
+            self.stopped = f"Every training run raised an error, so the prompts are not what to mend first: {why}."
+            return
         if all((run.credit.outcome or 0.0) >= 1.0 for run in runs if run.credit.outcome is not None):
             self.stopped = "No training run fails: there is nothing to learn from."
             return
@@ -160,7 +164,7 @@ class Descent:
             role=role,
             before=block.text,
             evidence=request.evidence.run_ids,
-            critique_id=stable_id("critique", self._team.name, str(number), request.prompt),
+            critique_id=stable_id("critique", self._book.optimization_id, str(number), request.prompt),
         )
         try:
             rewrite = validated(self._reply(edit.critique_id, request), block, [str(task.input) for task in tasks])

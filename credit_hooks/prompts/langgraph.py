@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from credit_hooks.errors import ConfigurationError
 from credit_hooks.langgraph import CreditCallback
 from credit_hooks.prompts.blocks import PromptBlock, PromptSet
 from credit_hooks.prompts.collect import Collector
+from credit_hooks.prompts.loop import run_async
 from credit_hooks.prompts.tasks import Task
 from credit_hooks.prompts.team import Job, OnRun, TaskEvaluator, verdict_of
 from credit_hooks.rewards import CreditedRun
@@ -50,6 +52,7 @@ class LangGraphTeam:
         config: Configuration of every run, such as `{"recursion_limit": 50}`.
         credit: How runs are credited.
         concurrency: Runs going on at one time.
+        use_async: Whether to call `ainvoke`, as graphs with async nodes need.
         evaluate_timeout: Seconds an evaluator may take.
 
     Raises:
@@ -67,6 +70,7 @@ class LangGraphTeam:
         config: RunnableConfig | None = None,
         credit: CreditConfig | None = None,
         concurrency: int = 1,
+        use_async: bool = False,
         evaluate_timeout: float = 60.0,
     ) -> None:
         if not callable(graph) and not isinstance(graph, Runnable):
@@ -80,6 +84,7 @@ class LangGraphTeam:
         self._config: RunnableConfig = {} if config is None else config
         self._credit = credit or CreditConfig()
         self.concurrency = concurrency
+        self._use_async = use_async
         self._timeout = evaluate_timeout
         self._made: tuple[str, _Graph] | None = None
         self.name = name or (graph.get_name() if isinstance(graph, Runnable) else "team")
@@ -96,7 +101,9 @@ class LangGraphTeam:
             evaluate_timeout=self._timeout,
         )
         graphs = [self._graph_for(job.prompts) for job in jobs]
-        if self.concurrency == 1:
+        if self._use_async:
+            run_async(self._all(graphs, jobs, callback))
+        elif self.concurrency == 1:
             for graph, job in zip(graphs, jobs, strict=True):
                 self._one(graph, job, callback)
         else:
@@ -105,7 +112,24 @@ class LangGraphTeam:
         callback.flush(self._timeout * (len(jobs) + 1))
         return found.runs(callback.failures)
 
+    async def _all(self, graphs: Sequence[_Graph], jobs: Sequence[Job], callback: CreditCallback) -> None:
+        places = asyncio.Semaphore(self.concurrency)
+
+        async def one(graph: _Graph, job: Job) -> None:
+            config, arguments = self._call(job, callback)
+            async with places:
+                with contextlib.suppress(Exception):  # as in _one
+                    await graph.ainvoke(self._inputs(job.task), config, **arguments)
+
+        await asyncio.gather(*map(one, graphs, jobs))
+
     def _one(self, graph: _Graph, job: Job, callback: CreditCallback) -> None:
+        config, arguments = self._call(job, callback)
+        # A run that raises is data: the callback has recorded it, with what it raised.
+        with contextlib.suppress(Exception):
+            graph.invoke(self._inputs(job.task), config, **arguments)
+
+    def _call(self, job: Job, callback: CreditCallback) -> tuple[RunnableConfig, dict[str, Any]]:
         arguments = dict(self._arguments(job.prompts))
         config: RunnableConfig = {**self._config, **arguments.pop("config", {})}
         config["configurable"] = {
@@ -116,9 +140,7 @@ class LangGraphTeam:
         config["callbacks"] = [*_listed(config.get("callbacks")), callback]
         config["run_id"] = uuid.UUID(job.run_id)
         config["metadata"] = {**config.get("metadata", {}), "task_id": job.task.id, "group_id": job.task.digest}
-        # A run that raises is data: the callback has recorded it, with what it raised.
-        with contextlib.suppress(Exception):
-            graph.invoke(self._inputs(job.task), config, **arguments)
+        return config, arguments
 
     def _graph_for(self, prompts: PromptSet) -> _Graph:
         if isinstance(self._graph, Runnable):

@@ -58,7 +58,8 @@ def optimize(
         held_out: Share of the tasks that decide on edits, or those tasks.
         store: Keeps every run with its prompts, every critique and the result. With a store, calling this again with
             the same arguments goes on where it was interrupted, and repeats no finished run. None: in memory.
-        name: Tells optimisations of one team in one store apart; costs are counted by it.
+        name: Tells optimisations of one team in one store apart: costs are counted, and critiques found again, by it.
+            Choose another one for another critic.
         gate: When an edit is kept.
         select: Chooses the blocks of an attempt.
         width: Blocks rewritten together, at most. None: all of a kind at first, half as many after each regression.

@@ -1,12 +1,14 @@
 """LangGraph graphs whose prompts are set per run, without an edit of their source."""
 
+import asyncio
+
 import pytest
 from langchain_core.messages import AIMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 
 from credit_hooks.errors import ConfigurationError
-from credit_hooks.prompts import Job, PromptBlock, PromptSet, Task, Team
+from credit_hooks.prompts import Budget, Job, PromptBlock, PromptSet, Task, Team, optimize
 from credit_hooks.prompts.collect import PROMPTS_KEY
 from credit_hooks.prompts.langgraph import LangGraphTeam
 
@@ -27,6 +29,17 @@ def graph_of(prompt_of, **options):
 
 def configured(config):
     return config["configurable"].get("prompts", {"echo": "own"})["echo"]
+
+
+def async_graph():
+    async def echo(state, config):
+        await asyncio.sleep(0)
+        return {"messages": [AIMessage(configured(config))]}
+
+    builder = StateGraph(MessagesState)
+    builder.add_node("echo", echo)
+    builder.add_edge(START, "echo")
+    return builder.compile(name="echo")
 
 
 def context_graph():
@@ -53,6 +66,7 @@ WAYS = {
     ),
     "factory": lambda: LangGraphTeam(lambda prompts: graph_of(lambda config: prompts["echo"]), BLOCKS, name="echo"),
     "concurrent": lambda: LangGraphTeam(graph_of(configured), BLOCKS, concurrency=4),
+    "async": lambda: LangGraphTeam(async_graph(), BLOCKS, use_async=True, concurrency=3),
     "checkpointed": lambda: LangGraphTeam(graph_of(configured, checkpointer=InMemorySaver()), BLOCKS),
 }
 
@@ -94,6 +108,17 @@ def test_a_run_that_raises_is_a_failed_run(evaluate):
     team = LangGraphTeam(graph_of(broken), BLOCKS)
     (run,) = team.run([Job(IDS[0], TASKS[0], PromptSet(BLOCKS))], evaluate, lambda run: None)
     assert (run.trajectory.status, run.credit.outcome) == ("error", 0.0)
+
+
+def test_a_team_all_of_whose_runs_raise_is_told_why():
+    def critic(request):
+        raise AssertionError("asked")
+
+    for team in (LangGraphTeam(graph_of(broken), BLOCKS[:1]), LangGraphTeam(async_graph(), BLOCKS[:1])):
+        found = optimize(team, TASKS, evaluate, critic, Budget(system_runs=20, model_calls=2))
+        assert found.attempts == ()
+        assert "Every training run raised an error" in found.stopped
+        assert "no answer" in found.stopped or "ValueError" in found.stopped or "TypeError" in found.stopped
 
 
 def test_an_evaluator_that_fails_leaves_the_run_without_a_verdict():

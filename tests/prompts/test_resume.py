@@ -84,6 +84,15 @@ def test_an_optimisation_that_is_done_is_read_and_not_repeated(tmp_path):
     assert again.spent == first.spent
 
 
+def test_another_optimisation_in_the_same_store_shares_runs_and_not_critiques(tmp_path):
+    store = tmp_path / "runs.db"
+    first = session(CountingTeam(), LocalCritic(), store)
+    team, critic = CountingTeam(), LocalCritic()
+    other = session(team, critic, store, name="other")
+    assert (len(team.jobs), other.spent.system_runs) == (0, 0)
+    assert critic.calls == other.spent.model_calls == first.spent.model_calls
+
+
 def test_a_larger_budget_goes_on_where_the_smaller_one_ended(tmp_path):
     small, large = CountingTeam(), CountingTeam()
     store = tmp_path / "runs.db"
