@@ -35,6 +35,7 @@ OPERATION_WORKFLOW: Final = "invoke_workflow"
 OPERATION_AGENT: Final = "invoke_agent"
 OPERATION_CHAT: Final = "chat"
 OPERATION_TOOL: Final = "execute_tool"
+OPERATION_RETRY: Final = "retry"  # no operation of the standard's: custom values are allowed
 
 # Late outcomes, as a log event: gen-ai-events, with the target extension that Logfire requires.
 EVALUATION_EVENT: Final = "gen_ai.evaluation.result"
@@ -108,6 +109,13 @@ CREDIT_REWARD: Final = "credit.reward"
 CREDIT_REWARDS: Final = "credit.rewards"
 CREDIT_STD_ERR: Final = "credit.std_err"
 CREDIT_AGENT_CREDIT: Final = "credit.agent.credit"
+
+# On the spans of triage: an answer that was retried, or an agent that was told a critique of an earlier run.
+CREDIT_RETRY_SIGNALS: Final = "credit.retry.signals"
+CREDIT_RETRY_BEFORE: Final = "credit.retry.severity.before"
+CREDIT_RETRY_AFTER: Final = "credit.retry.severity.after"
+CREDIT_RETRY_END: Final = "credit.retry.end"
+CREDIT_RETRY_TOKENS: Final = "credit.retry.tokens"  # noqa: S105 - a count of tokens, not a secret
 
 # On metrics only.
 CREDIT_SIGN: Final = "credit.sign"

@@ -82,6 +82,10 @@ class StepScorePool:
         ]
         return trajectory.model_copy(update={"labels": (*kept, *new)})
 
+    def ask(self, view: StepView, scoring: StepScoring) -> StepScore | str:
+        """The score of one step, or why there is none. Blocks for at most about `scoring.timeout`; raises nothing."""
+        return self._answers([view], scoring)[0]
+
     def _answers(self, views: list[StepView], scoring: StepScoring) -> list[StepScore | str]:
         """What came of each view: a score, or why there is none."""
         deadline = time.monotonic() + scoring.max_seconds
