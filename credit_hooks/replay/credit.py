@@ -11,27 +11,22 @@ suggest (the prior), so shifted that the sum is right.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
 
 from credit_hooks.credit.assign import assign_credit
 from credit_hooks.credit.config import DEFAULT_BASELINE, CreditConfig
-from credit_hooks.credit.estimate import Estimate
-from credit_hooks.credit.given import credit_given
-from credit_hooks.credit.project import project
 from credit_hooks.errors import ReplayError, ReplayRefusedError
 from credit_hooks.evaluation import EvaluationPool
 from credit_hooks.ports import Evaluator
 from credit_hooks.replay.aside import run_aside
-from credit_hooks.replay.game import Game, GamePlan, Log, by_actor
+from credit_hooks.replay.game import Game, GamePlan, by_actor
 from credit_hooks.replay.judge import Judge, Judged
 from credit_hooks.replay.meter import Meter, ReplayLimits
 from credit_hooks.replay.noise import measured_noise, reconsidered
 from credit_hooks.replay.port import Intervention, Player, System
-from credit_hooks.replayed import ReplayCosts, ReplayedPlayer, ReplayRecord
+from credit_hooks.replay.result import Played, credit_of, passive_rewards
 from credit_hooks.rewards import Credit
 from credit_hooks.trajectory import Trajectory
 
@@ -131,8 +126,8 @@ async def areplay_credit(
             plan, log, estimate = reconsidered(plan, log, noise.sigma)
         if noise.varies:
             notes += ("replies vary: `repeats` above 1 averages over them, standard errors know of their spread only",)
-    played = _Played(plan, estimate, log, meter, system.baseline, "replayed" if declared is None else "declared")
-    return _credit(trajectory, played, config, (*system.notes, *notes))
+    played = Played(plan, estimate, log, meter, system.baseline, "replayed" if declared is None else "declared")
+    return credit_of(trajectory, played, config, (*system.notes, *notes))
 
 
 def passive_credit(trajectory: Trajectory, config: CreditConfig, why: str, declared: float | None = None) -> Credit:
@@ -141,16 +136,6 @@ def passive_credit(trajectory: Trajectory, config: CreditConfig, why: str, decla
         trajectory = trajectory.with_outcome(trajectory.outcome.model_copy(update={"baseline": declared}))
     credit = assign_credit(trajectory, config.model_copy(update={"method": "auto"}))
     return credit.model_copy(update={"notes": (f"not replayed: {why}", *credit.notes)})
-
-
-@dataclass(frozen=True)
-class _Played:
-    plan: GamePlan
-    estimate: Estimate
-    log: Log
-    meter: Meter
-    substitute: str
-    empty_is: str
 
 
 def _nothing_to_replay(trajectory: Trajectory, system: System) -> str | None:
@@ -197,107 +182,6 @@ def _plan(
 
 
 def _prior(trajectory: Trajectory, players: Sequence[Player], config: CreditConfig) -> tuple[float, ...] | None:
-    rewards = _passive_rewards(trajectory, config)
+    rewards = passive_rewards(trajectory, config)
     prior = tuple(sum(rewards.get(message_id, 0.0) for message_id in player.message_ids) for player in players)
     return prior if any(prior) else None
-
-
-def _passive_rewards(trajectory: Trajectory, config: CreditConfig) -> dict[str, float]:
-    """What the messages themselves suggest. A run that ended as expected has no credit to share: then as in success."""
-    assert trajectory.outcome is not None
-    baseline = 0.0 if trajectory.outcome.score > 0.0 else 1.0
-    ended = trajectory.with_outcome(trajectory.outcome.model_copy(update={"baseline": baseline}))
-    credit = assign_credit(ended, config.model_copy(update={"method": "auto"}))
-    rewards: dict[str, float] = {}
-    for reward in credit.messages:
-        rewards.setdefault(reward.message_id, reward.reward or 0.0)
-    return rewards
-
-
-def _credit(trajectory: Trajectory, played: _Played, config: CreditConfig, notes: tuple[str, ...]) -> Credit:
-    plan, estimate = played.plan, played.estimate
-    method = "agents" if config.players == "agents" else "owen" if plan.unions else "shapley"
-    rewards = _rewards(trajectory, played, config)
-    record = _record(played)
-    if played.log.cut_short is not None:
-        notes += (f"replays ended early: {played.log.cut_short}",)
-    return credit_given(
-        trajectory,
-        rewards,
-        config,
-        baseline=plan.ends[0],
-        method=f"replay.{method}",
-        evaluations=record.costs.system_runs,
-        notes=(*notes, *estimate.notes),
-        replay=record,
-    )
-
-
-def _rewards(trajectory: Trajectory, played: _Played, config: CreditConfig) -> dict[str, tuple[float, float | None]]:
-    """Rewards of messages: a player's own where it is one message, else the nearest to the passive ones of that sum."""
-    passive = _passive_rewards(trajectory, config)
-    shares: dict[str, float] = {}
-    errors: dict[str, float | None] = {}
-    for player, value, std_err in zip(
-        played.plan.players, played.estimate.values.tolist(), played.estimate.std_err.tolist(), strict=True
-    ):
-        size = len(player.message_ids)
-        suggested = [passive.get(message_id, 0.0) if size > 1 else 0.0 for message_id in player.message_ids]
-        shift = (value - sum(suggested)) / size
-        for message_id, own in zip(player.message_ids, suggested, strict=True):
-            shares[message_id] = own + shift
-            errors[message_id] = _std_err(std_err / size, played.estimate)
-    values = project(np.array(list(shares.values()), dtype=np.float64))
-    return {
-        message_id: (reward, errors[message_id]) for message_id, reward in zip(shares, values.tolist(), strict=True)
-    }
-
-
-def _std_err(std_err: float, estimate: Estimate) -> float | None:
-    """None for what is exact. A reward in [-1, 1] is never less sure than 1, which stands for "nothing is known"."""
-    if estimate.stopped == "exact":
-        return None
-    return min(std_err, 1.0) if isfinite(std_err) else 1.0
-
-
-def _record(played: _Played) -> ReplayRecord:
-    plan, estimate, log, counts = played.plan, played.estimate, played.log, played.meter.counts
-    players = tuple(
-        ReplayedPlayer(
-            actor_id=player.actor_id,
-            message_ids=player.message_ids,
-            value=value,
-            std_err=_std_err(std_err, estimate),
-        )
-        for player, value, std_err in zip(
-            plan.players, estimate.values.tolist(), estimate.std_err.tolist(), strict=True
-        )
-    )
-    return ReplayRecord(
-        substitute=played.substitute,
-        players=players,
-        unions=plan.unions,
-        ends=plan.ends,
-        empty_is="declared" if played.empty_is == "declared" else "replayed",
-        coalitions=tuple(log.coalitions),
-        values=tuple(log.values),
-        failures=log.failures,
-        cut_short=log.cut_short,
-        stopped=estimate.stopped,
-        estimator=estimate.method,
-        budget=plan.budget,
-        repeats=plan.repeats,
-        noise=plan.noise,
-        tolerance=plan.tolerance,
-        seed=plan.seed,
-        prior=plan.prior,
-        costs=ReplayCosts(
-            system_runs=played.meter.runs,
-            live_calls=counts.live,
-            pinned_calls=counts.pinned,
-            model_calls=counts.model_calls,
-            model_calls_saved=counts.model_calls_saved,
-            input_tokens=counts.input_tokens,
-            output_tokens=counts.output_tokens,
-        ),
-    )

@@ -16,10 +16,12 @@ from langgraph.prebuilt import ToolNode
 
 from credit_hooks.errors import ConfigurationError
 from credit_hooks.langgraph.replay.gates import Outcome, Path, Turn
-from credit_hooks.langgraph.replay.index import Index, Place, Trace, messages_within
+from credit_hooks.langgraph.replay.index import Index, Place
 from credit_hooks.langgraph.replay.masks import DATA, Written, edited, said, silenced
+from credit_hooks.langgraph.replay.messages import messages_within
 from credit_hooks.langgraph.replay.places import Places
 from credit_hooks.langgraph.replay.tools import ToolRules, calls_of, stopped_by
+from credit_hooks.langgraph.replay.trace import Trace
 from credit_hooks.langgraph.replay.values import Names, freeze, thaw
 from credit_hooks.replay import Claim, Intervention, Recorded, RunMeter
 
@@ -93,6 +95,8 @@ class ReplayCourse:
         if self._is_silent(path, place):
             return self._silent_turn(turn, here)
         node = self._index.leaves[path]
+        # Models are asked again for fresh replies; tools answer the same call as before, so that they act no more often.
+        turn.draw = 0 if isinstance(node.bound, ToolNode) else self._intervention.draw
         if self._only_hands_over(node, given):
             turn.passing = lambda output: self._note_output(output, here)
         cached = self._index.cached.get((path, key.rpartition(" ")[2])) if node.cache_policy is not None else None
@@ -107,7 +111,7 @@ class ReplayCourse:
 
     def claim(self, turn: Turn) -> Claim[Outcome]:
         """Look a turn up on the tape."""
-        return self._index.tape.claim(turn.key, self._meter, self._intervention.draw)
+        return self._index.tape.claim(turn.key, self._meter, turn.draw)
 
     def complete(self, claim: Claim[Outcome], recorded: Recorded[Outcome]) -> None:
         """A claimed execution has an outcome."""
@@ -154,7 +158,7 @@ class ReplayCourse:
             stand_in = stand_in.get(here.path)
         turn.emit = lambda outcome: self._deliver(outcome, self._thawed(outcome, here), here)
         if isinstance(stand_in, Runnable):
-            turn.key, turn.stand_in = f"baseline {turn.key}", stand_in
+            turn.key, turn.stand_in, turn.draw = f"baseline {turn.key}", stand_in, self._intervention.draw
         elif stand_in is not None:
             spoken = stand_in(MaskedTurn("/".join(here.path), here.given, self._thawed(recorded, here)))
             turn.known = Outcome("return", freeze(spoken, here.names))

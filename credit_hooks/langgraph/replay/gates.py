@@ -64,6 +64,8 @@ class Turn:
     """The ids it is given."""
     emit: Callable[[Outcome], Any]
     """Hands the outcome on as the intervention wants it: returns or raises."""
+    draw: int = 0
+    """Which draw of live outcomes."""
     known: Outcome | None = None
     """The outcome, where the intervention states it. None: it is on the tape, or has to be found out."""
     stand_in: Runnable[Any, Any] | None = None

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.messages import ToolMessage
 from langgraph.prebuilt import ToolNode
 from langgraph.pregel import Pregel
-from langgraph.types import Command
 
 from credit_hooks import semconv as sc
 from credit_hooks.errors import ReplayRefusedError
-from credit_hooks.langgraph.messages import is_message
 from credit_hooks.langgraph.replay.gates import Outcome, Path, leaves, managed_values, outcome_of
-from credit_hooks.langgraph.replay.masks import DATA, Masks, is_handing_back, said, written_in
+from credit_hooks.langgraph.replay.masks import DATA, Masks, said, written_in
+from credit_hooks.langgraph.replay.messages import message_channels, messages_within, steering_tools, value_of
 from credit_hooks.langgraph.replay.places import node_path, places_of
 from credit_hooks.langgraph.replay.recording import Execution, Recording
 from credit_hooks.langgraph.replay.tools import calls_of, needs_state
+from credit_hooks.langgraph.replay.trace import Trace
 from credit_hooks.langgraph.replay.values import Names, digest, freeze, names_in
-from credit_hooks.langgraph.values import channels
 from credit_hooks.replay import Player, Recorded, Tape
 from credit_hooks.trajectory import Step, Trajectory
 
-__all__ = ["Index", "Place", "Trace", "messages_within"]
+__all__ = ["Index", "Place"]
 
 
 @dataclass
@@ -87,7 +85,7 @@ class Index:
         if any(run.overflow for run in self.thread):
             raise ReplayRefusedError("the run had more tasks than are recorded")
         tasks = [task for run in self.thread for task in run.tasks.values()]
-        self.masks = Masks(text, _message_channels(tasks), _steering_tools(tasks, self.leaves))
+        self.masks = Masks(text, message_channels(tasks), steering_tools(tasks, self.leaves))
         self.traces = any(isinstance(node.bound, ToolNode) for node in self.leaves.values())
         """Whether a leaf may read more of the state than its input."""
         self.supersteps = max((task.superstep for task in tasks), default=0)
@@ -162,8 +160,8 @@ class Index:
             if task.ns in steps:
                 self._enter_place(places[task.ns], path, task, outcome, trajectory, steps)
             if self.traces:
-                trace.enter(task.ns, task.superstep, key, _value(task))
-            self._note_read(_value(task))
+                trace.enter(task.ns, task.superstep, key, value_of(task))
+            self._note_read(value_of(task))
 
     def _enter_place(
         self,
@@ -184,7 +182,7 @@ class Index:
         own = steps[task.ns].output_message_ids
         messages = [m for m in own if trajectory.message_by_id[m].role != "data"]
         data = [m for m in own if trajectory.message_by_id[m].role == "data"]
-        new = [w for w in written_in(_value(task), task.given, self._read, self.masks) if w.place >= 0]
+        new = [w for w in written_in(value_of(task), task.given, self._read, self.masks) if w.place >= 0]
         if inside or len(new) != len(messages):
             order = {message.id: message.index for message in trajectory.messages}
             place.block = tuple(sorted({*inside, *own}, key=lambda message_id: order.get(message_id, 0)))
@@ -251,70 +249,9 @@ class Index:
         )
 
 
-class Trace:
-    """What the leaves of each graph were given and came to, superstep by superstep: it determines the graph's state."""
-
-    def __init__(self) -> None:
-        self._done: dict[str, dict[int, list[str]]] = {}
-        self._lock = threading.Lock()
-
-    def enter(self, ns: str, superstep: int, key: str, value: Any) -> None:
-        """A leaf has returned."""
-        with self._lock:
-            graph = self._done.setdefault(ns.rpartition("|")[0], {})
-            graph.setdefault(superstep, []).append(f"{key} {digest(value)}")
-
-    def before(self, ns: str, superstep: int) -> list[str]:
-        """Traces of the last superstep before this one in the same graph."""
-        with self._lock:
-            graph = self._done.get(ns.rpartition("|")[0], {})
-            earlier = [step for step in graph if step < superstep]
-            return list(graph[max(earlier)]) if earlier else []
-
-
 def _block_author(place: Place, trajectory: Trajectory) -> str:
     around = "/".join(place.path)
     return around if around in trajectory.actor_by_id else trajectory.message_by_id[place.block[0]].actor_id
-
-
-def messages_within(value: Any) -> Iterator[Any]:
-    """Message objects with an id in a node's input or output."""
-    for _, messages in channels(value, set()).messages:
-        for message in messages:
-            if is_message(message) and message.id:
-                yield message
-
-
-def _value(task: Execution) -> Any:
-    handed_over = outcome_of(None, task.error, {}) if task.error is not None else None
-    if handed_over is None:
-        return task.output
-    return task.error.args[0] if handed_over.kind == "handoff" and task.error is not None else None
-
-
-def _message_channels(tasks: Sequence[Execution]) -> frozenset[str]:
-    known = {"messages"}
-    for task in tasks:
-        channels(task.given, known)
-        channels(_value(task), known)
-    return frozenset(known)
-
-
-def _steering_tools(tasks: Sequence[Execution], known: Mapping[Path, Any]) -> frozenset[str]:
-    """Tools that did nothing but hand over to another agent."""
-    steering: set[str] = set()
-    for task in tasks:
-        for message in messages_within(_value(task)):
-            if is_handing_back(message):
-                steering.update(call["name"] for call in getattr(message, "tool_calls", ()))
-        node = known.get(node_path(task.ns))
-        if node is None or not isinstance(node.bound, ToolNode):
-            continue
-        value = _value(task)
-        steers = [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, Command)]
-        if any(command.goto for command in steers):
-            steering.update(call["name"] for call in calls_of(node.bound, task.given))
-    return frozenset(steering)
 
 
 def _steps_by_ns(trajectory: Trajectory) -> dict[str, Step]:
