@@ -95,7 +95,7 @@ class ReplayCourse:
         if self._is_silent(path, place):
             return self._silent_turn(turn, here)
         node = self._index.leaves[path]
-        # Models are asked again for fresh replies; tools answer the same call as before, so that they act no more often.
+        # Models are asked again for fresh replies; tools answer a known call as before, and so act no more often.
         turn.draw = 0 if isinstance(node.bound, ToolNode) else self._intervention.draw
         if self._only_hands_over(node, given):
             turn.passing = lambda output: self._note_output(output, here)
