@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 
-__all__ = ["MAX_LENGTH", "calculate", "calculator", "format_number"]
+__all__ = ["MAX_LENGTH", "calculate", "calculator", "format_number", "run_calculator"]
 
 MAX_LENGTH = 200
 """Longest expression accepted, in characters: bounds both the recursion and the size of the numbers."""
@@ -57,7 +57,7 @@ def format_number(value: Fraction) -> str:
     return f"{float(value):.6f}".rstrip("0").rstrip(".") if value.denominator != 1 else str(value.numerator)
 
 
-def _run(expression: str) -> str:
+def run_calculator(expression: str) -> str:
     """A sentence rather than a bare number: the credit method, like a reader, looks for what is stated as an answer."""
     try:
         return f"The answer is {format_number(calculate(expression))}"
@@ -68,7 +68,7 @@ def _run(expression: str) -> str:
 def calculator() -> BaseTool:
     """The tool that agents are given. A bad expression comes back to them as an error message, not as an exception."""
     return StructuredTool.from_function(
-        _run,
+        run_calculator,
         name="calculator",
         description="Work out an arithmetic expression with + - * / and parentheses, for example 3 * (4 + 0.5).",
         handle_tool_error=True,

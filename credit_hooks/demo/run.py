@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from rich.text import Text
 from credit_hooks.demo.model import ArithmeticChatModel
 from credit_hooks.demo.outcome import evaluate
 from credit_hooks.demo.problems import PROBLEMS
-from credit_hooks.demo.summary import agent_credits, credit_table, most_instructive
+from credit_hooks.demo.summary import agent_credits, compared_table, credit_table, most_instructive
 from credit_hooks.demo.team import ROLES, build_team
 from credit_hooks.errors import ConfigurationError
 from credit_hooks.langgraph import CreditCallback
@@ -49,15 +50,34 @@ def run_demo(model: str | None, store: Path, report: Path, console: Console) -> 
         _solve_all(team, callback, console)
     callback.flush()
     runs = callback.runs
+    _tell(runs, callback.failures, console)
+    if model is None:  # a real model is asked once per problem, not twice
+        _compare(runs, store, console)
+    if (chosen := most_instructive(runs)) is not None:
+        report.write_text(render(chosen), encoding="utf-8")
+        _print_next(chosen, store, report, console)
+
+
+def _tell(runs: Sequence[CreditedRun], failures: Sequence[str], console: Console) -> None:
     solved = sum(run.credit.outcome == 1.0 for run in runs)
     console.print(f"\n{solved} of {len(runs)} problems solved. Who earned it, and whose fault were the others?\n")
     console.print(credit_table(runs))
     _print_lowest(runs, console)
-    for failure in callback.failures:
+    for failure in failures:
         console.print(Text(failure, style="yellow"))
-    if (chosen := most_instructive(runs)) is not None:
-        report.write_text(render(chosen), encoding="utf-8")
-        _print_next(chosen, store, report, console)
+
+
+def _compare(runs: Sequence[CreditedRun], store: Path, console: Console) -> None:
+    """The same team in AutoGen, and its credit beside this one's."""
+    if importlib.util.find_spec("autogen_agentchat") is None:
+        console.print("The same team in AutoGen, side by side: pip install 'credit-hooks[autogen]'\n")
+        return
+    from credit_hooks.demo.autogen_team import solve_with_autogen
+
+    with _progress("AutoGen", console) as advance:
+        theirs = solve_with_autogen(ArithmeticChatModel(), store, solved=advance)
+    console.print(compared_table({"LangGraph": runs, "AutoGen": theirs}))
+    console.print("Members of an AutoGen team are given each other's answers, but not their calls of the calculator.\n")
 
 
 def _chat_model(name: str | None) -> BaseChatModel:
@@ -65,17 +85,22 @@ def _chat_model(name: str | None) -> BaseChatModel:
 
 
 def _solve_all(team: Runnable[Any, Any], callback: CreditCallback, console: Console) -> None:
-    columns = (TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=len(PROBLEMS))
+    with _progress("LangGraph", console) as advance:
         for problem in PROBLEMS:
-            progress.update(task, description=problem.id)
             team.invoke(
                 {"messages": [HumanMessage(problem.text)]},
                 config={"callbacks": [callback], "metadata": {"task_id": problem.id}},
             )
-            progress.advance(task)
-        progress.update(task, description="done")
+            advance()
+
+
+@contextmanager
+def _progress(framework: str, console: Console) -> Iterator[Callable[[], None]]:
+    """A bar over the problems; what it gives is called after each."""
+    columns = (TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(framework, total=len(PROBLEMS))
+        yield lambda: progress.advance(task)
 
 
 @contextmanager

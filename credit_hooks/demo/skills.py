@@ -66,6 +66,15 @@ class Scene:
                     found[str(message.name)] = number
         return found
 
+    def worked_out_by(self, agent: str) -> str | None:
+        """What this agent's answer was calculated by. None: it calculated nothing.
+
+        Its last call of the calculator; where calls of others are not shown, what it says that it calculated.
+        """
+        said = [message.text for message in self._from(agent)]
+        stated = re.findall(r"= ([-+*/().\d ]+)\. The answer is", "\n".join(said))
+        return next(reversed(self.calculations(agent)), stated[-1] if stated else None)
+
     def _from(self, agent: str) -> list[AIMessage]:
         return [message for message in self.messages if isinstance(message, AIMessage) and message.name == agent]
 
@@ -135,10 +144,7 @@ class _Claim(NamedTuple):
 
 def _compare(scene: Scene) -> Reply:
     """Recompute the calculation behind each answer, then choose among the answers that hold."""
-    claims = [
-        _Claim(agent, answer, next(reversed(scene.calculations(agent)), None))
-        for agent, answer in scene.conclusions().items()
-    ]
+    claims = [_Claim(agent, answer, scene.worked_out_by(agent)) for agent, answer in scene.conclusions().items()]
     if not claims:
         return Reply("Nobody gave an answer.")
     recomputed = scene.calculations(scene.name)

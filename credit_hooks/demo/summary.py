@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from rich import box
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from credit_hooks.rewards import CreditedRun
 
-__all__ = ["AgentCredit", "agent_credits", "credit_table", "most_instructive"]
+__all__ = ["AgentCredit", "agent_credits", "compared_table", "credit_table", "most_instructive"]
 
 _HALF_BAR = 7
 """Width of either side of a bar, in characters."""
@@ -96,6 +96,36 @@ def _bar(value: float, largest: float) -> Text:
     bar.append("│", style="dim")
     bar.append(right.ljust(_HALF_BAR), style="green")
     return bar
+
+
+def compared_table(runs: Mapping[str, Sequence[CreditedRun]]) -> Table:
+    """Credit per run, a row per agent, side by side for each framework that the team ran in.
+
+    Args:
+        runs: Framework to its runs, the one that decides the order of the rows first.
+    """
+    table = Table(title="The same team in each framework", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("agent")
+    columns = [{row.name: row for row in agent_credits(of_one)} for of_one in runs.values()]
+    for framework in runs:
+        table.add_column(f"{framework}\ncredit per run", justify="center", no_wrap=True)
+        table.add_column("\nmean", justify="right", no_wrap=True)
+    largest = max((abs(row.mean) for column in columns for row in column.values()), default=0.0)
+    for name in dict.fromkeys(name for column in columns for name in column):
+        rows = [column.get(name) for column in columns]
+        if all(row is None or (row.kind not in ("agent", "unknown") and row.total == 0.0) for row in rows):
+            continue
+        is_agent = any(row is not None and row.kind == "agent" for row in rows)
+        cells = [cell for row in rows for cell in _cells(row, largest)]
+        table.add_row(Text(name, style="" if is_agent else "dim"), *cells)
+    solved = [f"{sum(run.credit.outcome == 1.0 for run in of_one)} of {len(of_one)}" for of_one in runs.values()]
+    table.add_section()
+    table.add_row("solved", *[cell for found in solved for cell in ("", found)])
+    return table
+
+
+def _cells(row: AgentCredit | None, largest: float) -> tuple[Text, Text]:
+    return (Text(""), Text("")) if row is None else (_bar(row.mean, largest), _signed(row.mean))
 
 
 def most_instructive(runs: Sequence[CreditedRun]) -> CreditedRun | None:

@@ -23,7 +23,7 @@ def demo(tmp_path_factory):
     console = Console(file=io.StringIO(), width=140)
     run_demo(None, folder / "runs.db", folder / "report.html", console)
     with RunStore(folder / "runs.db", read_only=True) as store:
-        runs = list(store)
+        runs = [run for run in store if run.trajectory.framework == "langgraph"]
     return runs, (folder / "report.html").read_text(encoding="utf-8"), console.file.getvalue()
 
 
