@@ -17,7 +17,7 @@ from credit_hooks.errors import ConfigurationError
 from credit_hooks.outcome import FinishedRun
 from credit_hooks.ports import Verdict
 from credit_hooks.prompts.blocks import PromptBlock, PromptSet
-from credit_hooks.prompts.collect import Collector
+from credit_hooks.prompts.collect import INTERRUPTED_SECONDS, Collector
 from credit_hooks.prompts.critique import CritiqueRequest
 from credit_hooks.prompts.loop import run_async
 from credit_hooks.prompts.tasks import Task
@@ -96,19 +96,22 @@ class AutoGenTeam:
             max_queue=max(len(jobs), 1),
             evaluate_timeout=self._timeout,
         )
+        patience = INTERRUPTED_SECONDS
         try:
-            run_async(self._all(jobs, capture))
-        finally:
+            run_async(self._all(jobs, capture, found))
+            patience = self._timeout * (len(jobs) + 1)
+        finally:  # what has finished is kept, also where the rest was interrupted
             capture.detach()
-        capture.flush(self._timeout * (len(jobs) + 1))
+            capture.flush(patience)
         return found.runs(capture.failures)
 
-    async def _all(self, jobs: Sequence[Job], capture: TeamCapture) -> None:
+    async def _all(self, jobs: Sequence[Job], capture: TeamCapture, found: Collector) -> None:
         places = asyncio.Semaphore(self.concurrency)
 
         async def one(job: Job) -> None:
             async with places:
                 await self._one(job, capture)
+                found.over(job)
 
         if self._live:
             for job in jobs:

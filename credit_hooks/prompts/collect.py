@@ -11,14 +11,19 @@ from credit_hooks.prompts.tasks import Task
 from credit_hooks.prompts.team import Job, OnRun
 from credit_hooks.rewards import CreditedRun
 
-__all__ = ["PROMPTS_KEY", "Collector", "versions"]
+__all__ = ["INTERRUPTED_SECONDS", "PROMPTS_KEY", "Collector", "versions"]
+
+INTERRUPTED_SECONDS = 10.0
+"""How long an interrupted batch waits for the credit of its finished runs."""
 
 PROMPTS_KEY = "credit_hooks.prompts"
 """Key of a trajectory's `meta` under which the prompts of its run are."""
 
 
 class Collector:
-    """A run exporter for one batch.
+    """A run exporter for one batch. A run is passed on once it is credited *and* its job is known to be over.
+
+    A run that is interrupted ends like one that fails; it must not be taken for one, as failures are remembered.
 
     Args:
         jobs: The batch.
@@ -28,6 +33,7 @@ class Collector:
     def __init__(self, jobs: Sequence[Job], on_run: OnRun) -> None:
         self._jobs = {job.run_id: job for job in jobs}
         self._found: dict[str, CreditedRun] = {}
+        self._over: set[str] = set()
         self._on_run = on_run
         self._lock = threading.Lock()
 
@@ -45,7 +51,17 @@ class Collector:
         run = marked(run, job)
         with self._lock:
             self._found[job.run_id] = run
-        self._on_run(run)
+            over = job.run_id in self._over
+        if over:
+            self._on_run(run)
+
+    def over(self, job: Job) -> None:
+        """The team has returned from a job, or raised what counts as a failed run: nothing has interrupted it."""
+        with self._lock:
+            self._over.add(job.run_id)
+            run = self._found.get(job.run_id)
+        if run is not None:
+            self._on_run(run)
 
     def runs(self, failures: Sequence[str] = ()) -> list[CreditedRun]:
         """One per job, in order.

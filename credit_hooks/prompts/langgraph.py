@@ -16,7 +16,7 @@ from credit_hooks.credit import CreditConfig
 from credit_hooks.errors import ConfigurationError
 from credit_hooks.langgraph import CreditCallback
 from credit_hooks.prompts.blocks import PromptBlock, PromptSet
-from credit_hooks.prompts.collect import Collector
+from credit_hooks.prompts.collect import INTERRUPTED_SECONDS, Collector
 from credit_hooks.prompts.loop import run_async
 from credit_hooks.prompts.tasks import Task
 from credit_hooks.prompts.team import Job, OnRun, TaskEvaluator, verdict_of
@@ -101,18 +101,34 @@ class LangGraphTeam:
             evaluate_timeout=self._timeout,
         )
         graphs = [self._graph_for(job.prompts) for job in jobs]
-        if self._use_async:
-            run_async(self._all(graphs, jobs, callback))
-        elif self.concurrency == 1:
-            for graph, job in zip(graphs, jobs, strict=True):
-                self._one(graph, job, callback)
-        else:
-            with ThreadPoolExecutor(self.concurrency, "credit-hooks-team") as pool:
-                list(pool.map(self._one, graphs, jobs, [callback] * len(jobs)))
-        callback.flush(self._timeout * (len(jobs) + 1))
+        patience = INTERRUPTED_SECONDS
+        try:
+            self._make(graphs, jobs, callback, found)
+            patience = self._timeout * (len(jobs) + 1)
+        finally:  # what has finished is kept, also where the rest was interrupted
+            callback.flush(patience)
         return found.runs(callback.failures)
 
-    async def _all(self, graphs: Sequence[_Graph], jobs: Sequence[Job], callback: CreditCallback) -> None:
+    def _make(self, graphs: Sequence[_Graph], jobs: Sequence[Job], callback: CreditCallback, found: Collector) -> None:
+        def one(graph: _Graph, job: Job) -> None:
+            self._one(graph, job, callback)
+            found.over(job)
+
+        if self._use_async:
+            run_async(self._all(graphs, jobs, callback, found))
+        elif self.concurrency == 1:
+            for graph, job in zip(graphs, jobs, strict=True):
+                one(graph, job)
+        else:
+            pool = ThreadPoolExecutor(self.concurrency, "credit-hooks-team")
+            try:
+                list(pool.map(one, graphs, jobs))
+            finally:
+                pool.shutdown(cancel_futures=True)  # an interruption begins no further run
+
+    async def _all(
+        self, graphs: Sequence[_Graph], jobs: Sequence[Job], callback: CreditCallback, found: Collector
+    ) -> None:
         places = asyncio.Semaphore(self.concurrency)
 
         async def one(graph: _Graph, job: Job) -> None:
@@ -120,6 +136,7 @@ class LangGraphTeam:
             async with places:
                 with contextlib.suppress(Exception):  # as in _one
                     await graph.ainvoke(self._inputs(job.task), config, **arguments)
+                found.over(job)
 
         await asyncio.gather(*map(one, graphs, jobs))
 

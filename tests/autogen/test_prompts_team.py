@@ -1,6 +1,9 @@
 """AutoGen teams whose prompts are set from outside: by a factory, or on live agents; and clients as critics."""
 
 import asyncio
+import os
+import signal
+import time
 
 import pytest
 
@@ -130,3 +133,25 @@ def test_single_agents_are_teams_too():
     team = AutoGenTeam(agent("adder", adds, system_message="?"), block, name="one")
     (run,) = team.run(jobs(PromptSet(block), TASKS[:1]), evaluate, lambda run: None)
     assert run.credit.outcome == 1.0
+
+
+def test_an_interrupted_run_is_no_finished_run():
+    calls = []
+
+    def interrupts(messages):
+        calls.append(messages)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.5)  # until the main thread has given up: what comes after this is cancelled
+        return "The sum is 0"
+
+    def built(prompts):
+        return RoundRobinGroupChat(
+            [AssistantAgent("adder", model_client=ScriptedClient(interrupts)), Plain("judge", "?")],
+            termination_condition=MaxMessageTermination(3),
+        )
+
+    received = []
+    with pytest.raises(KeyboardInterrupt):
+        AutoGenTeam(built, BLOCKS).run(jobs(PromptSet(BLOCKS)), evaluate, received.append)
+    assert [run.trajectory.id for run in received] == IDS[:2]

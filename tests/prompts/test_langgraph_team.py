@@ -1,6 +1,7 @@
 """LangGraph graphs whose prompts are set per run, without an edit of their source."""
 
 import asyncio
+import time
 
 import pytest
 from langchain_core.messages import AIMessage
@@ -119,6 +120,29 @@ def test_a_team_all_of_whose_runs_raise_is_told_why():
         assert found.attempts == ()
         assert "Every training run raised an error" in found.stopped
         assert "no answer" in found.stopped or "ValueError" in found.stopped or "TypeError" in found.stopped
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_what_has_finished_before_an_interruption_is_kept(concurrency):
+    begun, received = [], []
+
+    def interrupted(config):
+        begun.append(config)
+        if len(begun) == 4:
+            raise KeyboardInterrupt
+        return "other words"
+
+    def slowly(run, task):
+        time.sleep(0.1)
+        return True
+
+    team = LangGraphTeam(graph_of(interrupted), BLOCKS, concurrency=concurrency)
+    jobs = [Job(run_id, task, PromptSet(BLOCKS)) for run_id, task in zip(IDS, TASKS)]
+    with pytest.raises(KeyboardInterrupt):
+        team.run(jobs, slowly, received.append)
+    assert len(received) == len(begun) - 1 >= 3
+    assert {run.trajectory.status for run in received} == {"ok"}  # the interrupted run is none of them, not even failed
+    assert concurrency > 1 or len(begun) == 4
 
 
 def test_an_evaluator_that_fails_leaves_the_run_without_a_verdict():
