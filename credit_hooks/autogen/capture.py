@@ -111,7 +111,8 @@ class TeamCapture(FrontDoor):
             part = run.start_team(runner, _name(runner), self._path(runner, outer), outer)
             if part is None:
                 return None
-            part.thread = run.start(task, part.scope)
+            earlier = [run.known(message, part.scope) for message in self._members.thread(runner)]
+            part.thread = [*earlier, *run.start(task, part.scope)]
         self._enlist(part)
         return part.scope, outer
 
@@ -123,10 +124,11 @@ class TeamCapture(FrontDoor):
         scope = Scope(run, record.root, runner)
         with record.lock:
             part = TeamPart(scope, runner, "", None) if isinstance(runner, Team) else None
-            run.recall(self._members.recalled(runner), scope)
+            thread = self._members.thread(runner)
+            run.recall([*self._members.recalled(runner), *thread], scope)
             given = run.start(task, scope)
             if part is not None:
-                part.thread = given
+                part.thread = [*(run.known(message, scope) for message in thread), *given]
         if part is not None:
             self._enlist(part)
         return scope
@@ -149,12 +151,15 @@ class TeamCapture(FrontDoor):
         with run.record.lock:
             if outer is not None and part is not None:
                 run.end_team(part, outer, _step_status(error), error if status == "error" else None)
+                self._members.keep_thread(part.scope.owner, [record.source for record in part.thread])
                 return
             if part is not None:
                 run.stop_managing(part)
             run.record.error = error if status == "error" else None
             for inside in run.parts:
                 self._strike(inside)
+                if inside is part:
+                    self._members.keep_thread(inside.scope.owner, [record.source for record in inside.thread])
             run.close(result)
             scope.step.end(_step_status(error), run.record.error)
         self._session.end_run(run.record, status)
@@ -223,7 +228,7 @@ class TeamCapture(FrontDoor):
 
     def reset(self, info: AgentInfo) -> None:
         """An agent was reset: it remembers nothing."""
-        info.memory.forget()
+        self._members.was_reset(info)
 
     # --- models and tools ---------------------------------------------------------------------------------------------
 

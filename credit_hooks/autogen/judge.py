@@ -53,7 +53,9 @@ class AutoGenJudge:
         """
         prompt = judge_prompt(view, instructions=self._instructions, max_characters=self._max_characters)
         asked = UserMessage(content=prompt.user, source="credit_hooks")
-        result = await self._client.create([SystemMessage(content=prompt.system), asked], extra_create_args=self._options)
+        result = await self._client.create(
+            [SystemMessage(content=prompt.system), asked], extra_create_args=self._options
+        )
         if not isinstance(result.content, str):
             raise MalformedJudgementError("the judge called a tool instead of answering")
         return read_judgement(result.content)

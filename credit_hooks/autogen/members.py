@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from autogen_agentchat.agents import UserProxyAgent
 from autogen_agentchat.base import Team
 
 from credit_hooks.autogen import names, wrappers
+from credit_hooks.autogen.memory import MAX_SEEN
 from credit_hooks.autogen.messages import is_message
 from credit_hooks.autogen.patches import Patches, reference
 from credit_hooks.autogen.turns import AgentInfo
@@ -29,6 +30,7 @@ class Members:
         self._patches = Patches()
         self._infos: dict[int, tuple[Any, AgentInfo]] = {}
         self._paths: dict[int, tuple[Any, str]] = {}
+        self._threads: dict[int, tuple[Any, list[Any]]] = {}
 
     def attach_root(self, runner: Any) -> None:
         """A team or agent whose runs are runs of their own."""
@@ -49,6 +51,7 @@ class Members:
         self._patches.restore()
         self._infos.clear()
         self._paths.clear()
+        self._threads.clear()
 
     def path(self, runner: Any) -> str | None:
         """Where in the outermost team a team was found. None: it was not."""
@@ -70,6 +73,25 @@ class Members:
             if known is not None:
                 found.update((id(message), message) for message in known[1].memory.seen if is_message(message))
         return list(found.values())
+
+    def thread(self, team: Any) -> list[Any]:
+        """The messages that a team's manager has in mind of earlier runs, oldest first."""
+        found = self._threads.get(id(team))
+        return found[1] if found is not None and found[0]() is team else []
+
+    def keep_thread(self, team: Any, messages: Iterable[Any]) -> None:
+        """Note, at the end of a run of a team, what its manager has read and written since it was last reset."""
+        key = id(team)
+        kept = [message for message in messages if is_message(message)][-MAX_SEEN:]
+        self._threads[key] = (reference(team, lambda: self._threads.pop(key, None)), kept)
+
+    def was_reset(self, info: AgentInfo) -> None:
+        """An agent was reset, as all members and the manager of a team are when the team is."""
+        info.memory.forget()
+        agent = next((known() for known, one in self._infos.values() if one is info), None)
+        for key, (team, _) in list(self._threads.items()):
+            if any(member is agent for member in names.participants(team())):
+                del self._threads[key]
 
     def of(self, team: Any) -> list[Any]:
         """The members of a team."""

@@ -14,10 +14,11 @@ from credit_hooks.trajectory import ActorKind
 if TYPE_CHECKING:
     from credit_hooks.autogen.run import TeamRun
 
-__all__ = ["AgentMemory", "Authors", "Entry"]
+__all__ = ["MAX_SEEN", "AgentMemory", "Authors", "Entry"]
 
 _MAX_AUTHORS = 20_000
-_MAX_SEEN = 2_000
+MAX_SEEN = 2_000
+"""Most messages of before a run that are kept for one agent, and for one manager."""
 _MAX_ENTRIES = 10_000
 
 
@@ -104,7 +105,7 @@ class AgentMemory:
 
     def _keep_seen(self) -> None:
         if self.visible:  # it includes what was seen before
-            self.seen = [record.source for record in self.visible][-_MAX_SEEN:]
+            self.seen = [record.source for record in self.visible][-MAX_SEEN:]
 
     def note(self, item: Any, entry: Entry) -> None:
         """Something was added to the model context that stands for these messages."""

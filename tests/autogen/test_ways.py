@@ -11,7 +11,7 @@ pytest.importorskip("autogen_agentchat", reason="AutoGen is not installed: pip i
 
 from autogen_agentchat.base import TaskResult
 from autogen_agentchat.messages import TextMessage
-from autogen_agentchat.teams import BaseGroupChat, RoundRobinGroupChat
+from autogen_agentchat.teams import BaseGroupChat, RoundRobinGroupChat, SelectorGroupChat
 from autogen_agentchat.ui import Console
 from autogen_core import SingleThreadedAgentRuntime
 from opentelemetry import trace
@@ -82,6 +82,41 @@ async def test_restored_state_is_read_by_who_said_what():
     read = dag(run)
     assert read["a:a1 (2)"] == ["user:task", "a:a1", "b:b1", "user:more"]
     assert set(read["b:b1 (2)"]) == {"user:task", "a:a1", "b:b1", "user:more", "a:a1 (2)"}
+
+
+def choosing(*names):
+    return SelectorGroupChat(
+        [agent("a", "a1", "a2"), agent("b", "b1", "b2")],
+        model_client=ScriptedClient(*names),
+        max_turns=2,
+        allow_repeated_speaker=True,
+    )
+
+
+def read_by_manager(trajectory):
+    """What each of the manager's steps had read."""
+    texts = {message.id: message.text for message in trajectory.messages}
+    steps = [step for step in trajectory.steps if step.kind == "agent" and "Manager" in step.name]
+    return [[texts[one] for one in trajectory.reads(step.id)] for step in steps]
+
+
+async def test_a_manager_goes_on_with_what_it_read_in_earlier_runs():
+    team = instrument(choosing("a", "b", "a", "b"))
+    await team.run(task="task")
+    await team.run(task="more")
+    first, second = finished(capture_of(team))
+    assert read_by_manager(first) == [["task"], ["task", "a1"]]
+    before = ["task", "a1", "b1", "more"]
+    assert read_by_manager(second) == [before, [*before, "a2"]]
+
+
+async def test_a_manager_that_was_reset_remembers_nothing():
+    team = instrument(choosing("a", "b", "a", "b"))
+    await team.run(task="task")
+    await team.reset()
+    await team.run(task="more")
+    _, second = finished(capture_of(team))
+    assert read_by_manager(second) == [["more"], ["more", "a2"]]
 
 
 async def test_equal_texts_are_told_apart_by_identity():
