@@ -17,6 +17,7 @@ from credit_hooks.report.text import headline, one_line, printable
 from credit_hooks.rewards import CreditedRun, FirstError
 from credit_hooks.store import RunStore
 from credit_hooks.trajectory import Label, Message
+from credit_hooks.triage.queue import TRIAGE
 
 __all__ = ["SOURCE", "Review", "queue"]
 
@@ -41,10 +42,10 @@ class Waiting(NamedTuple):
     """Which run."""
 
 
-def queue(store: RunStore, *, below: float, on_error: Callable[[str], None]) -> list[Waiting]:
+def queue(store: RunStore, *, below: float, on_error: Callable[[str], None], queued: bool = False) -> list[Waiting]:
     """Failed runs without a first-error label whose first error has a probability below `below`, the unsurest first.
 
-    A run that is damaged is reported and left out.
+    With `queued`, only runs of which triage has queued a turn. A run that is damaged is reported and left out.
     """
     found: list[Waiting] = []
     for summary in store.list():
@@ -57,6 +58,8 @@ def queue(store: RunStore, *, below: float, on_error: Callable[[str], None]) -> 
             continue
         error_ = run.credit.first_error
         if error_ is None or first_error_of(run.trajectory.labels) is not None or error_.probability >= below:
+            continue
+        if queued and not any(label.name == TRIAGE for label in run.trajectory.labels):
             continue
         found.append(Waiting(error_.probability if error_.confidence is None else error_.confidence, summary.id))
     return sorted(found)

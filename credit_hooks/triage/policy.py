@@ -55,6 +55,8 @@ class TriagePolicy(FrozenModel):
     """A first error less probable than this is a matter for review. None: never."""
     below_confidence: float | None = Field(default=0.2, ge=0.0, le=1.01)
     """So is one whose posterior is flatter than this. None: never."""
+    low_evidence: bool = True
+    """And one of a run whose credit itself says that it rests on little."""
     least_blame: float | None = Field(default=0.5, gt=0.0)
     """A turn that carries at least this share of the loss is blamed highly. None: never."""
     least_loss: float = Field(default=0.05, gt=0.0, le=1.0)
@@ -78,7 +80,7 @@ class TriagePolicy(FrozenModel):
         improbable = self.below_probability is not None and error.probability < self.below_probability
         flat = self.below_confidence is not None and confidence < self.below_confidence
         message = run.trajectory.message_by_id.get(error.message_id)
-        if message is not None and (improbable or flat or run.credit.low_evidence):
+        if message is not None and (improbable or flat or (self.low_evidence and run.credit.low_evidence)):
             yield _turn(run, message, "low_confidence", _blame_by_turn(run).get(_turn_of(message), 0.0))
 
     def _blamed(self, run: CreditedRun) -> Iterator[TriagedTurn]:

@@ -22,6 +22,9 @@ def review(
     below: Annotated[
         float, typer.Option(min=0.0, max=1.01, help="Only first errors less probable than this; 1.01 for all.")
     ] = 0.5,
+    queued: Annotated[
+        bool, typer.Option("--queued", help="Only runs that triage has queued; --below is 1.01.")
+    ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Runs at most.")] = None,
     annotator: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="Who says so; your login name if left out.")
@@ -33,7 +36,11 @@ def review(
     console = screen()
     # A run that ended without an outcome has no first error, so that reading is all that a look at the queue takes.
     with RunStore(store, read_only=True) as opened:
-        waiting = queue(opened, below=below, on_error=lambda message: _report(message))
+        below = 1.01 if queued else below
+        waiting = queue(opened, below=below, on_error=lambda message: _report(message), queued=queued)
+    if not waiting and queued:
+        console.print(plain(f"nothing to review in {store}: triage has queued no run that is not labelled yet"))
+        return
     if not waiting:
         console.print(plain(f"nothing to review in {store}: no unlabelled first error is less probable than {below:g}"))
         return
