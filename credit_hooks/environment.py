@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from credit_hooks.credit import CreditConfig
 from credit_hooks.encode import EncodingLimits
 from credit_hooks.errors import ConfigurationError
-from credit_hooks.session import CaptureOptions
+from credit_hooks.options import CaptureOptions
 from credit_hooks.store import store_path
 
 __all__ = ["VARIABLES", "EnvironmentOptions", "read_environment"]

@@ -105,13 +105,9 @@ class AutoGenInstrumentor(_FrameworkInstrumentor):
 def _known(options: Mapping[str, Any]) -> Mapping[str, Any]:
     """Options given in code are checked at once; without any, nothing of ours needs to be loaded yet."""
     if options:
-        from credit_hooks.session import CaptureOptions
+        from credit_hooks.options import check_names
 
-        unknown = sorted(set(options) - set(CaptureOptions.__annotations__))
-        if unknown:
-            from credit_hooks.errors import ConfigurationError
-
-            raise ConfigurationError(f"unknown option {unknown[0]!r}; see credit_hooks.session.CaptureOptions")
+        check_names(options)
     return options
 
 

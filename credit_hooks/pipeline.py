@@ -27,6 +27,7 @@ from credit_hooks.evaluation import EvaluationPool
 from credit_hooks.hold import FLUSH_EVERY, SpanHolder
 from credit_hooks.metrics import RunMetrics
 from credit_hooks.native import ADAPTER
+from credit_hooks.options import RewardDelivery
 from credit_hooks.outcome import FinishedRun, to_outcome
 from credit_hooks.ports import Evaluator, OnCredit, RunExporter, Verdict
 from credit_hooks.record import RunRecord, StepRecord
@@ -35,11 +36,9 @@ from credit_hooks.rewards import Credit, CreditedRun, CreditStatus, run_attribut
 from credit_hooks.step_scores import StepScorePool
 from credit_hooks.trajectory import Trajectory
 
-__all__ = ["Pipeline", "RewardDelivery"]
+__all__ = ["Pipeline"]
 
 logger = logging.getLogger("credit_hooks")
-
-RewardDelivery = Literal["span", "event"]
 
 _GRACE = 0.002
 """Seconds until a finished run is processed. A worker that starts at once takes the interpreter lock for a whole switch

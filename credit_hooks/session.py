@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import numbers
-import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal, TypedDict, cast
-
-from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import TracerProvider
-from pydantic import ValidationError
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, cast
 
 from credit_hooks import semconv as sc
-from credit_hooks.credit import CreditConfig
 from credit_hooks.encode import EncodingLimits
-from credit_hooks.errors import ConfigurationError, StoreError
+from credit_hooks.errors import ConfigurationError
 from credit_hooks.hold import OpenedSpan, SpanHolder
 from credit_hooks.metrics import Levels, RunMetrics
+from credit_hooks.options import CaptureOptions, check_options, credit_config, replays, shows_content
 from credit_hooks.pipeline import Pipeline
-from credit_hooks.ports import Evaluator, OnCredit, RunExporter, Verdict
+from credit_hooks.ports import Verdict
 from credit_hooks.record import ActorRecord, RunRecord, RunStatus, StepRecord
-from credit_hooks.replay import Replayer, Replays
+from credit_hooks.replay import Replays
 from credit_hooks.rewards import CreditedRun
-from credit_hooks.store import RunStore, store_path
+from credit_hooks.store import LazyStore, store_path
 from credit_hooks.trajectory import StepKind
 from credit_hooks.worker import Worker
 
-__all__ = ["CaptureOptions", "CaptureSession"]
+__all__ = ["CaptureSession"]
 
 _START: Mapping[str, Mapping[str, Any]] = {
     kind: {sc.GEN_AI_OPERATION_NAME: operation, sc.OPENINFERENCE_SPAN_KIND: shown}
@@ -42,63 +35,13 @@ _START: Mapping[str, Mapping[str, Any]] = {
     )
 }
 """What the span of every step of a kind says from its start."""
-_CONTENT_SWITCH = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-
-
-class CaptureOptions(TypedDict, total=False):
-    """What every front door takes as keyword arguments."""
-
-    evaluate: Evaluator | None
-    """Looks at a finished run (`run.answer`, `run.output`, `run.messages`, `run.error`): returns True, False, a score
-    in [0, 1], an `Outcome`, or None if it is not known yet. May be async. Default: outcomes arrive through `score`."""
-    credit: CreditConfig
-    """How credit is assigned."""
-    baseline: float | Literal["running", "group"]
-    """Expected outcome before the run; short for `CreditConfig(baseline=...)`."""
-    store: str | os.PathLike[str] | None
-    """SQLite file that keeps every run, contents included, readable by its owner only. Default: none."""
-    tracer_provider: TracerProvider | None
-    """Where spans are shown. Default: the global provider."""
-    meter_provider: MeterProvider | None
-    """Where metrics for operators go. Default: the global provider."""
-    exporters: Sequence[RunExporter]
-    """Receive every credited run, on a worker thread."""
-    on_credit: OnCredit | None
-    """Called with every credited run, on a worker thread."""
-    capture_content: bool | None
-    """Whether spans show message contents. Default: as the environment variable
-    `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` says, which is no unless set."""
-    reward_delivery: Literal["span", "event"]
-    """"span": span ends wait for the credit. "event": spans end at once, rewards follow as log events."""
-    evaluate_timeout: float
-    """Seconds an evaluator may take. Default 60."""
-    max_held_spans: int
-    """Most spans whose end waits for credit. Default 20,000."""
-    max_hold_seconds: float
-    """Longest time the ends of a run's spans wait. Default 600."""
-    max_spans_per_run: int
-    """Most steps recorded of one run. Default 50,000."""
-    max_active_runs: int
-    """Most runs going on at one time; further ones are not captured. Default 10,000."""
-    max_queue: int
-    """Most finished runs waiting for the worker. Default 1,000."""
-    max_runs: int
-    """Most credited runs kept in memory for `runs` and `score`. Default 1,000."""
-    limits: EncodingLimits
-    """How much content is kept of one message."""
-    replay: Replayer | None
-    """How runs can be run again, for `CreditConfig(method="replay")` and `counterfactual`. Default: they cannot."""
 
 
 class CaptureSession:
     """Starts and ends runs and steps, holds their spans, hands finished runs to the pipeline."""
 
     def __init__(self, options: CaptureOptions, *, framework: str, source_id: Callable[[Any], str | None]) -> None:
-        unknown = set(options) - set(CaptureOptions.__annotations__)
-        if unknown:
-            known = ", ".join(sorted(CaptureOptions.__annotations__))
-            raise ConfigurationError(f"unknown option {sorted(unknown)[0]!r}; the options are {known}")
-        _check(options)
+        check_options(options)
         self._framework = framework
         self._max_hold = options.get("max_hold_seconds", 600.0)
         self._max_steps = options.get("max_spans_per_run", 50_000)
@@ -110,14 +53,15 @@ class CaptureSession:
         self._holder = SpanHolder(
             options.get("tracer_provider"),
             max_held_spans=options.get("max_held_spans", 20_000),
-            capture_content=_capture_content(options.get("capture_content")),
+            capture_content=shows_content(options),
         )
         stats: Counter[str] = Counter()
         self._metrics = RunMetrics(options.get("meter_provider"), framework, stats, self._levels)
-        store = _store(options.get("store"))
+        path = options.get("store")
+        store = None if path is None else LazyStore(store_path(path))
         exporters = [*([] if store is None else [store]), *options.get("exporters", ())]
-        config = _config(options)
-        self._replays = _replays(options, config)
+        config = credit_config(options)
+        self._replays = replays(options, config)
         self._pipeline = Pipeline(
             self._holder,
             source_id,
@@ -321,98 +265,3 @@ class CaptureSession:
             "runs_active": len(self._active),
             "runs_pending": len(self._finishing),
         }
-
-
-_NUMBERS = (
-    "evaluate_timeout",
-    "max_active_runs",
-    "max_held_spans",
-    "max_hold_seconds",
-    "max_queue",
-    "max_runs",
-    "max_spans_per_run",
-)
-
-
-def _check(options: CaptureOptions) -> None:
-    """Say at once what cannot work later.
-
-    Raises:
-        ConfigurationError: naming the option, and what it may be.
-    """
-    given: Mapping[str, Any] = options
-    for name in _NUMBERS:
-        value = given.get(name, 1)
-        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not float(value) >= 0:
-            raise ConfigurationError(f"{name} is a number of at least 0, not {value!r}")
-    for name in ("evaluate", "on_credit"):
-        if given.get(name) is not None and not callable(given[name]):
-            raise ConfigurationError(f"{name} is a function, not {given[name]!r}")
-    if given.get("reward_delivery", "span") not in ("span", "event"):
-        raise ConfigurationError(f"reward_delivery is 'span' or 'event', not {given['reward_delivery']!r}")
-    for exporter in given.get("exporters", ()):
-        if not callable(getattr(exporter, "export", None)):
-            raise ConfigurationError(f"exporters have a method export(run); {exporter!r} has none")
-    provider = given.get("tracer_provider")
-    if provider is not None and not callable(getattr(provider, "get_tracer", None)):
-        raise ConfigurationError(f"tracer_provider is an OpenTelemetry TracerProvider, not {provider!r}")
-    meters = given.get("meter_provider")
-    if meters is not None and not callable(getattr(meters, "get_meter", None)):
-        raise ConfigurationError(f"meter_provider is an OpenTelemetry MeterProvider, not {meters!r}")
-
-
-def _replays(options: CaptureOptions, config: CreditConfig) -> Replays | None:
-    replayer = options.get("replay")
-    if replayer is not None:
-        return Replays(replayer, options.get("evaluate"), config)
-    if config.method == "replay":
-        raise ConfigurationError("CreditConfig(method='replay') needs replay=, which says how to run the team again")
-    return None
-
-
-def _capture_content(option: bool | None) -> bool:
-    if option is not None:
-        return option
-    return os.environ.get(_CONTENT_SWITCH, "").strip().upper() in ("SPAN_ONLY", "SPAN_AND_EVENT")
-
-
-def _config(options: CaptureOptions) -> CreditConfig:
-    config = options.get("credit") or CreditConfig()
-    if "baseline" in options:
-        try:
-            config = CreditConfig(**{**dict(config), "baseline": options["baseline"]})
-        except ValidationError as error:
-            wrong = options["baseline"]
-            raise ConfigurationError(
-                f"baseline is a number from 0 to 1, 'running' or 'group', not {wrong!r}"
-            ) from error
-    return config
-
-
-class _LazyStore:
-    """A store that is opened when the first run arrives, on the worker, so that a bad path costs no user's run."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._store: RunStore | None = None
-        self._lock = threading.Lock()
-
-    def _open(self) -> RunStore:
-        with self._lock:
-            if self._store is None:
-                self._store = RunStore(self._path)
-            return self._store
-
-    def export(self, run: CreditedRun) -> None:
-        self._open().put(run)
-
-    def recall(self, run_id: str) -> CreditedRun | None:
-        try:
-            found = self._open().get(run_id)
-        except StoreError:
-            return None
-        return found if found.trajectory.id == run_id else None  # the store takes prefixes, a verdict is for one run
-
-
-def _store(path: str | os.PathLike[str] | None) -> _LazyStore | None:
-    return None if path is None else _LazyStore(store_path(path))

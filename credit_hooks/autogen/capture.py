@@ -19,8 +19,9 @@ from credit_hooks.autogen.scope import MUTED, Scope, current
 from credit_hooks.autogen.turns import AgentInfo, TeamPart, Turn
 from credit_hooks.evaluation import inside_hook
 from credit_hooks.front_door import FrontDoor
+from credit_hooks.options import CaptureOptions
 from credit_hooks.record import RunStatus, StepRecord, StepStatus
-from credit_hooks.session import CaptureOptions, CaptureSession
+from credit_hooks.session import CaptureSession
 
 __all__ = ["TeamCapture"]
 
@@ -43,7 +44,7 @@ class TeamCapture(FrontDoor):
     The run behaves as without it: no message is written to, no exception of ours escapes.
 
     Args:
-        options: See :class:`credit_hooks.session.CaptureOptions`.
+        options: See :class:`credit_hooks.options.CaptureOptions`.
 
     Raises:
         ConfigurationError: an option is unknown or cannot work.

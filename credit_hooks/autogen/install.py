@@ -11,7 +11,7 @@ from autogen_agentchat.teams import BaseGroupChat
 
 from credit_hooks.autogen import wrappers
 from credit_hooks.autogen.capture import TeamCapture
-from credit_hooks.session import CaptureOptions
+from credit_hooks.options import CaptureOptions
 
 __all__ = ["capture_of", "detach", "install", "instrument", "uninstall"]
 
@@ -29,7 +29,7 @@ def instrument(runner: R, **options: Unpack[CaptureOptions]) -> R:
 
     Args:
         runner: A team or agent, not running.
-        options: See :class:`credit_hooks.session.CaptureOptions`.
+        options: See :class:`credit_hooks.options.CaptureOptions`.
 
     Raises:
         ConfigurationError: an option is unknown or cannot work.
@@ -67,7 +67,7 @@ def install(**options: Unpack[CaptureOptions]) -> TeamCapture:
     Those that :func:`instrument` was called on keep their own capture. Calling it again replaces the capture.
 
     Args:
-        options: See :class:`credit_hooks.session.CaptureOptions`.
+        options: See :class:`credit_hooks.options.CaptureOptions`.
 
     Returns:
         The capture, for `flush`, `last`, `runs` and `score`.

@@ -15,10 +15,11 @@ from credit_hooks.langgraph.chains import ChainEvents
 from credit_hooks.langgraph.messages import message_id
 from credit_hooks.langgraph.open_runs import OpenRuns
 from credit_hooks.langgraph.threads import ThreadMemory
+from credit_hooks.options import CaptureOptions
 from credit_hooks.record import StepRecord
 from credit_hooks.replay import Counterfactual
 from credit_hooks.rewards import CreditedRun
-from credit_hooks.session import CaptureOptions, CaptureSession
+from credit_hooks.session import CaptureSession
 
 try:  # since langgraph 1.2: without it, static breakpoints end a run as if it were complete
     from langgraph.callbacks import GraphCallbackHandler as _Handler
@@ -41,7 +42,7 @@ class CreditCallback(ChainEvents, CallEvents, FrontDoor, _Handler):
     The run behaves as without it: no message or input is written to, no exception of ours escapes.
 
     Args:
-        options: See :class:`credit_hooks.session.CaptureOptions`.
+        options: See :class:`credit_hooks.options.CaptureOptions`.
 
     Raises:
         ConfigurationError: an option is unknown or cannot work.

@@ -8,7 +8,7 @@ from langchain_core.tracers.context import register_configure_hook
 
 from credit_hooks.langgraph import nesting
 from credit_hooks.langgraph.callback import CreditCallback
-from credit_hooks.session import CaptureOptions
+from credit_hooks.options import CaptureOptions
 
 __all__ = ["install", "uninstall"]
 
@@ -33,7 +33,7 @@ def install(**options: Unpack[CaptureOptions]) -> CreditCallback:
     LangChain's registry of hooks has no removal, so :func:`uninstall` leaves an inert entry behind.
 
     Args:
-        options: See :class:`credit_hooks.session.CaptureOptions`.
+        options: See :class:`credit_hooks.options.CaptureOptions`.
 
     Returns:
         The callback, for `flush`, `last`, `runs` and `score`.

@@ -7,7 +7,8 @@ import pytest
 from credit_hooks.credit import CreditConfig
 from credit_hooks.encode import EncodingLimits
 from credit_hooks.environment import VARIABLES, read_environment
-from credit_hooks.session import CaptureOptions, CaptureSession
+from credit_hooks.options import CaptureOptions
+from credit_hooks.session import CaptureSession
 
 DOCS = Path(__file__).parents[2] / "docs" / "zero-code.md"
 NOT_BY_VARIABLE = {"capture_content", "meter_provider", "tracer_provider", "limits", "replay"}
