@@ -30,6 +30,8 @@ def is_call(step: StepRecord) -> bool:
 
 def order_messages(run: RunRecord) -> None:
     """Give a finished run's messages their canonical order and index. O(messages x nesting + steps)."""
+    if _one_after_another(run.steps):
+        return
     below: dict[StepRecord, list[StepRecord]] = {}
     first: dict[StepRecord, int] = {}
     for step in run.steps:
@@ -48,6 +50,25 @@ def order_messages(run: RunRecord) -> None:
     for step in run.steps:
         if len(step.reads_new) > 1:
             step.reads_new = _ordered_data(step.reads_new)
+
+
+def _one_after_another(steps: Sequence[StepRecord]) -> bool:
+    """Whether no two steps were side by side, by time or by plan: then messages are in order as they were recorded."""
+    last: dict[StepRecord | None, StepRecord] = {}
+    supersteps: set[Any] = set()
+    for step in steps:
+        before = last.get(step.parent)
+        if before is not None and (before.end_ns is None or step.start_ns < before.end_ns):
+            return False
+        if step.end_ns is None or (step.parent is not None and step.end_ns > (step.parent.end_ns or 0)):
+            return False  # it outlived the step around it
+        last[step.parent] = step
+        if step.plan is not None:
+            superstep = (step.parent, step.plan[:-1])
+            if superstep in supersteps:
+                return False
+            supersteps.add(superstep)
+    return True
 
 
 def _add_inside(
