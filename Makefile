@@ -8,6 +8,7 @@ TRAINERS ?= .venvs/trainers
 EVERYTHING ?= .venvs/everything
 BACKENDS ?= .venvs
 PYTEST_ARGS ?=
+WORKERS ?= auto
 DEMO_DIR ?= demo-output
 DEMO_ARGS ?=
 RUN ?=
@@ -31,7 +32,7 @@ demo: $(VENV)/.demo ## run a team of agents on 20 word problems and show who ear
 	$(BIN)/credit-hooks demo --store $(DEMO_DIR)/runs.db --report $(DEMO_DIR)/report.html $(DEMO_ARGS)
 
 test: $(VENV)/.test ## run the whole test suite
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
 everything: $(EVERYTHING)/.everything ## all extras and all backends' clients in one environment: it resolves, and it works
 	$(EVERYTHING)/bin/python -m pytest tests/everything $(PYTEST_ARGS)
@@ -51,7 +52,7 @@ check: $(VENV)/.check ## format, lint, types, layers, then the fast tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict $(TYPED)
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --quiet -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --quiet -n $(WORKERS) -m "not slow" $(PYTEST_ARGS)
 
 format: $(VENV)/.check ## rewrite the sources as `make check` wants them
 	$(BIN)/ruff format .
