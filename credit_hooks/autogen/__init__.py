@@ -12,5 +12,16 @@ except ImportError as error:
 from credit_hooks.autogen.capture import TeamCapture
 from credit_hooks.autogen.install import capture_of, detach, install, instrument, uninstall
 from credit_hooks.autogen.judge import AutoGenJudge
+from credit_hooks.autogen.replay.front import MaskedTurn, Replay
 
-__all__ = ["AutoGenJudge", "TeamCapture", "capture_of", "detach", "install", "instrument", "uninstall"]
+__all__ = [
+    "AutoGenJudge",
+    "MaskedTurn",
+    "Replay",
+    "TeamCapture",
+    "capture_of",
+    "detach",
+    "install",
+    "instrument",
+    "uninstall",
+]

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar, Unpack
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, ParamSpec, TypeVar, Unpack
 
 from autogen_agentchat.base import Response, Team
 
-from credit_hooks.autogen import chats
+from credit_hooks.autogen import chats, names
 from credit_hooks.autogen.members import Members
 from credit_hooks.autogen.memory import Authors
 from credit_hooks.autogen.messages import is_message, message_id
+from credit_hooks.autogen.replay.recording import Call, CallKind, Recorder
 from credit_hooks.autogen.run import TeamRun
-from credit_hooks.autogen.scope import MUTED, Scope, current
+from credit_hooks.autogen.scope import MUTED, Scope, caller_path, current
 from credit_hooks.autogen.turns import AgentInfo, TeamPart, Turn
 from credit_hooks.evaluation import inside_hook
 from credit_hooks.front_door import FrontDoor
@@ -50,10 +51,15 @@ class TeamCapture(FrontDoor):
         ConfigurationError: an option is unknown or cannot work.
     """
 
+    hears_own_runs: ClassVar[bool] = False
+    """Whether runs that we start ourselves, as in evaluators and replays, are captured."""
+
     def __init__(self, **options: Unpack[CaptureOptions]) -> None:
         self._session = CaptureSession(options, framework="autogen", source_id=message_id)
         self._authors = Authors()
         self._members = Members(self)
+        self.recorder: Recorder | None = getattr(options.get("replay"), "recorder", None)
+        """Takes what replay needs. None: runs are not replayed."""
         self._active: dict[int, list[Scope]] = {}
         """Member of a team, or a manager's model client, to the runs it is in: a runtime that the user started runs
         agents in tasks of its own, where no context variable says so."""
@@ -93,7 +99,7 @@ class TeamCapture(FrontDoor):
     def open_run(self, runner: Any, task: Any) -> tuple[Scope, Scope | None] | None:
         """A team or agent starts: (its scope, the scope around it). None: not to be recorded, or known already."""
         here = current()
-        if here is MUTED or inside_hook.get():
+        if here is MUTED or (inside_hook.get() and not self.hears_own_runs):
             return None
         outer = self.scope()
         if isinstance(here, Scope) and outer is None:
@@ -119,8 +125,11 @@ class TeamCapture(FrontDoor):
 
     def _start_run(self, runner: Any, task: Any) -> Scope:
         self._members.attach_inside(runner, "")
-        record = self._session.start_run(str(uuid.uuid4()), _name(runner), attributes={})
+        record = self._session.start_run(self._new_run_id(), _name(runner), attributes={})
         record.inputs = task
+        if self.recorder is not None:
+            self._members.watch_state(runner)
+            self.recorder.start_run(record.id, runner, _name(runner), task, self._members.inside(runner))
         run = TeamRun(self._session, record, self._authors)
         scope = Scope(run, record.root, runner)
         with record.lock:
@@ -133,6 +142,9 @@ class TeamCapture(FrontDoor):
         if part is not None:
             self._enlist(part)
         return scope
+
+    def _new_run_id(self) -> str:
+        return str(uuid.uuid4())
 
     def _path(self, runner: Any, outer: Scope) -> str:
         known = self._members.path(runner)
@@ -206,11 +218,16 @@ class TeamCapture(FrontDoor):
         if outer is None or not outer.run.is_open:
             return None
         with outer.run.record.lock:
-            return outer.run.start_turn(info, agent, list(messages), outer)
+            turn = outer.run.start_turn(info, agent, list(messages), outer)
+        if self.recorder is not None and turn is not None and names.wrapped_agent(agent) is None:
+            self.recorder.start_turn(outer.run.record.id, turn.step.span_id, info.path, turn.delivered)
+        return turn
 
     def wrote(self, turn: Turn, item: Any) -> None:
         """An agent has put out an item of its turn."""
         run = turn.scope.run
+        if self.recorder is not None:
+            self.recorder.wrote(turn.step.span_id, item)
         if not run.is_open:
             return
         with run.record.lock:
@@ -223,17 +240,21 @@ class TeamCapture(FrontDoor):
     def close_turn(self, turn: Turn, error: BaseException | None) -> None:
         """An agent's turn has ended."""
         run = turn.scope.run
+        if self.recorder is not None:
+            self.recorder.end_turn(run.record.id, turn.step.span_id, error)
         if run.is_open:
             with run.record.lock:
                 run.end_turn(turn, _step_status(error), error if isinstance(error, Exception) else None)
 
-    def reset(self, info: AgentInfo) -> None:
+    def reset(self, agent: Any, info: AgentInfo) -> None:
         """An agent was reset: it remembers nothing."""
+        if self.recorder is not None:
+            self.recorder.fresh(agent)
         self._members.was_reset(info)
 
     # --- models and tools ---------------------------------------------------------------------------------------------
 
-    def open_chat(self, client: Any, messages: Any) -> tuple[Scope, StepRecord] | None:
+    def open_chat(self, client: Any, messages: Any, options: Mapping[str, Any]) -> tuple[Scope, StepRecord] | None:
         """A model is called."""
         scope = self.scope()
         if scope is None and current() is None:
@@ -243,11 +264,23 @@ class TeamCapture(FrontDoor):
             return None
         with scope.run.record.lock:
             step = chats.start_chat(scope.run, scope, client, messages)
-        return None if step is None else (scope, step)
+        if step is None:
+            return None
+        if self.recorder is not None:
+            call = Call("model", caller_path(scope), (list(messages), dict(options)))
+            self.recorder.start_call(scope.run.record.id, step.span_id, call, scope.turn and scope.turn.step.span_id)
+        return scope, step
+
+    def chunk(self, step: StepRecord, item: Any) -> None:
+        """A model or tool has put out a part of its answer."""
+        if self.recorder is not None:
+            self.recorder.chunk(step.span_id, item)
 
     def close_chat(self, opened: tuple[Scope, StepRecord], result: Any, error: BaseException | None) -> None:
         """A model has answered, or failed."""
         scope, step = opened
+        if self.recorder is not None:
+            self.recorder.end_call(step.span_id, result, error)
         if not scope.run.is_open:
             return
         with scope.run.record.lock:
@@ -270,15 +303,42 @@ class TeamCapture(FrontDoor):
         if scope is None or scope.turn is None or scope.owner is workbench:
             return None
         with scope.run.record.lock:
-            return chats.start_tool(scope.run, scope.turn, workbench, name, arguments, call_id)
+            opened = chats.start_tool(scope.run, scope.turn, workbench, name, arguments, call_id)
+        if self.recorder is not None and opened is not None:
+            call = Call("tool", caller_path(scope), (name, dict(arguments or {})))
+            self.recorder.start_call(scope.run.record.id, opened.step.span_id, call)
+        return opened
 
     def close_tool(self, scope: Scope, result: Any, error: BaseException | None) -> None:
         """A tool has returned, or failed."""
+        if self.recorder is not None:
+            self.recorder.end_call(scope.step.span_id, result, error)
         if not scope.run.is_open:
             return
         status = "error" if error is None and getattr(result, "is_error", False) else _step_status(error)
         with scope.run.record.lock:
             chats.end_tool(scope, result, status, error if isinstance(error, Exception) else None)
+
+    def open_call(self, kind: CallKind, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
+        """A memory, an executor or a workbench is asked."""
+        scope = self.scope()
+        if self.recorder is None or scope is None or scope.turn is None:
+            return None
+        asked = (*args, *(kwargs[name] for name in ("model_context", "code_blocks") if name in kwargs))[:1]
+        call = Call(kind, caller_path(scope), asked)
+        if kind == "memory":
+            call.grows = asked[0]
+            call.asked = (list(names.context_messages(call.grows)),)
+        self.recorder.start_call(scope.run.record.id, str(id(call)), call)
+        return call
+
+    def close_call(self, call: Call | None, result: Any, error: BaseException | None) -> None:
+        """It has answered, or failed."""
+        if self.recorder is not None and call is not None:
+            if call.grows is not None:
+                call.chunks = names.context_messages(call.grows)[len(call.asked[0]) :]
+                call.grows = None
+            self.recorder.end_call(str(id(call)), result, error)
 
     def refused(self, team: Any, edge: Any, message: Any) -> None:
         """The condition of a graph's edge was not met."""

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from autogen_agentchat.agents import UserProxyAgent
 from autogen_agentchat.base import Team
+from autogen_core.tools import StaticWorkbench
 
 from credit_hooks.autogen import names, wrappers
 from credit_hooks.autogen.memory import MAX_SEEN
 from credit_hooks.autogen.messages import is_message
 from credit_hooks.autogen.patches import Patches, reference
+from credit_hooks.autogen.replay.places import Member, members
+from credit_hooks.autogen.replay.recording import CallKind
 from credit_hooks.autogen.turns import AgentInfo
 from credit_hooks.trajectory import ActorKind
 
@@ -74,6 +77,18 @@ class Members:
                 found.update((id(message), message) for message in known[1].memory.seen if is_message(message))
         return list(found.values())
 
+    def inside(self, runner: Any) -> tuple[Member, ...]:
+        """All teams and agents of a runner."""
+        return tuple(members(runner))
+
+    def watch_state(self, runner: Any) -> None:
+        """Tell the recorder when a runner is reset or is given another state."""
+        recorder = self._capture.recorder
+        if recorder is not None:
+            self._patches.set(runner, "load_state", functools.partial(wrappers.after, lambda: recorder.loaded(runner)))
+            if isinstance(runner, Team):
+                self._patches.set(runner, "reset", functools.partial(wrappers.after, lambda: recorder.fresh(runner)))
+
     def thread(self, team: Any) -> list[Any]:
         """The messages that a team's manager has in mind of earlier runs, oldest first."""
         found = self._threads.get(id(team))
@@ -129,7 +144,7 @@ class Members:
             set_ = self._patches.set
             set_(agent, "on_messages_stream", functools.partial(wrappers.turn_stream, self._capture, agent, info))
             set_(agent, "on_messages", functools.partial(wrappers.turn, self._capture, agent, info))
-            set_(agent, "on_reset", functools.partial(wrappers.reset, self._capture, info))
+            set_(agent, "on_reset", functools.partial(wrappers.reset, self._capture, agent, info))
             if context is not None:
                 set_(context, "add_message", functools.partial(wrappers.add_message, self._capture, info))
         self._attach_clients(agent)
@@ -145,8 +160,20 @@ class Members:
             self._patches.set(
                 workbench, "call_tool_stream", functools.partial(wrappers.call_tool_stream, self._capture, workbench)
             )
+            if not isinstance(workbench, StaticWorkbench):
+                self._record(workbench, "list_tools", "tools")
             for runner in names.task_runners(workbench):
                 self._attach(runner, f"{path}/{runner.name}")
+
+        for memory in names.memories(agent):
+            self._record(memory, "update_context", "memory")
+        executor = names.code_executor(agent)
+        if executor is not None:
+            self._record(executor, "execute_code_blocks", "executor")
+
+    def _record(self, target: Any, name: str, kind: CallKind) -> None:
+        if self._capture.recorder is not None:
+            self._patches.set(target, name, functools.partial(wrappers.recorded, self._capture, kind))
 
     def _attach_clients(self, member: Any) -> None:
         for client in names.model_clients(member):

@@ -10,43 +10,73 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from autogen_core.models import SystemMessage
+from autogen_core.tools import Workbench
 from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, get_tracer_provider
 
 __all__ = [
     "PRIVATE_NAMES",
     "agents",
+    "code_executor",
     "context_messages",
     "edges_of",
     "handoff_tools",
     "inner_team",
+    "is_workbench",
     "manager_name",
+    "max_turns",
+    "memories",
     "model_clients",
     "model_context",
     "model_name",
     "participants",
     "runtime_traces",
+    "set_code_executor",
+    "set_max_turns",
+    "set_memories",
+    "set_model_client",
+    "set_runtime",
     "set_system_message",
     "set_system_messages",
+    "set_workbenches",
     "system_messages",
+    "task_runner",
     "task_runners",
+    "termination_condition",
+    "tool_function",
+    "tool_named",
     "workbenches",
     "wrapped_agent",
 ]
 
 PRIVATE_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
-    "RoundRobinGroupChat": ("_participants", "_group_chat_manager_name", "_runtime"),
+    "RoundRobinGroupChat": (
+        "_participants",
+        "_group_chat_manager_name",
+        "_runtime",
+        "_embedded_runtime",
+        "_termination_condition",
+        "_max_turns",
+    ),
     "SelectorGroupChat": ("_participants", "_group_chat_manager_name", "_model_client"),
     "MagenticOneGroupChat": ("_participants", "_group_chat_manager_name", "_model_client"),
     "Swarm": ("_participants", "_group_chat_manager_name"),
     "GraphFlow": ("_participants", "_group_chat_manager_name", "_graph"),
     "SingleThreadedAgentRuntime": ("_tracer_helper",),
-    "AssistantAgent": ("_model_client", "_model_context", "_workbench", "_handoff_tools", "_system_messages"),
-    "CodeExecutorAgent": ("_model_client", "_model_context"),
+    "AssistantAgent": (
+        "_model_client",
+        "_model_context",
+        "_workbench",
+        "_handoff_tools",
+        "_system_messages",
+        "_memory",
+    ),
+    "CodeExecutorAgent": ("_model_client", "_model_context", "_code_executor"),
     "SocietyOfMindAgent": ("_team", "_model_client", "_model_context"),
     "MessageFilterAgent": ("_wrapped_agent",),
     "AgentTool": ("_task_runner",),
     "TeamTool": ("_task_runner",),
     "StaticStreamWorkbench": ("_tools",),
+    "FunctionTool": ("_func",),
     "UnboundedChatCompletionContext": ("_messages",),
     "OpenAIChatCompletionClient": ("_create_args",),
 }
@@ -140,6 +170,79 @@ def workbenches(agent: Any) -> list[Any]:
     return list(found) if isinstance(found, list | tuple) else [found]
 
 
+def memories(agent: Any) -> list[Any]:
+    """What an agent looks up before it thinks."""
+    return list(getattr(agent, "_memory", None) or ())
+
+
+def code_executor(agent: Any) -> Any:
+    """What runs the code that an agent is given. None: nothing does."""
+    return getattr(agent, "_code_executor", None)
+
+
+def termination_condition(team: Any) -> Any:
+    """What ends a team's runs. None: nothing but its manager."""
+    return getattr(team, "_termination_condition", None)
+
+
+def max_turns(team: Any) -> int | None:
+    """After how many turns a team stops. None: after none."""
+    found = getattr(team, "_max_turns", None)
+    return found if isinstance(found, int) else None
+
+
+def set_max_turns(team: Any, turns: int) -> None:
+    """Let a team that has not run yet stop after so many turns."""
+    team._max_turns = turns
+
+
+def set_runtime(team: Any, runtime: Any) -> None:
+    """Let a team that has not run yet run on a runtime that it starts and stops itself."""
+    team._runtime = runtime
+    team._embedded_runtime = True
+
+
+def set_model_client(team: Any, client: Any) -> None:
+    """Give a team's manager another model."""
+    team._model_client = client
+
+
+def set_workbenches(agent: Any, workbenches: list[Any]) -> None:
+    """Let an agent's tools run elsewhere."""
+    agent._workbench = workbenches
+
+
+def set_memories(agent: Any, memories: list[Any]) -> None:
+    """Let an agent look things up elsewhere."""
+    agent._memory = memories
+
+
+def set_code_executor(agent: Any, executor: Any) -> None:
+    """Let an agent's code be run elsewhere."""
+    agent._code_executor = executor
+
+
+def tool_named(workbench: Any, name: str) -> Any:
+    """A tool of a workbench. None: it has no such tool, or does not show it."""
+    tools = getattr(workbench, "_tools", None) or ()
+    return next((tool for tool in tools if getattr(tool, "name", None) == name), None)
+
+
+def tool_function(tool: Any) -> Any:
+    """The function that a tool is made of. None: it is made of none."""
+    return getattr(tool, "_func", None)
+
+
+def task_runner(tool: Any) -> Any:
+    """The agent or team that a tool is. None: it is none."""
+    return getattr(tool, "_task_runner", None)
+
+
+def is_workbench(part: Any) -> bool:
+    """Whether something is where tools run."""
+    return isinstance(part, Workbench)
+
+
 def handoff_tools(agent: Any) -> list[Any]:
     """The tools by which an agent hands off; they run in no workbench."""
     return list(getattr(agent, "_handoff_tools", None) or ())
@@ -148,7 +251,7 @@ def handoff_tools(agent: Any) -> list[Any]:
 def task_runners(workbench: Any) -> Iterator[Any]:
     """Agents and teams that are tools of a workbench."""
     for tool in getattr(workbench, "_tools", None) or ():
-        runner = getattr(tool, "_task_runner", None)
+        runner = task_runner(tool)
         if runner is not None:
             yield runner
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from credit_hooks.autogen.run import TeamRun
     from credit_hooks.autogen.turns import TeamPart, Turn
 
-__all__ = ["MUTED", "Entered", "Scope", "current"]
+__all__ = ["MUTED", "Entered", "Scope", "caller_path", "current"]
 
 
 class Scope:
@@ -56,6 +56,13 @@ def current() -> Scope | _Muted | None:
     """The scope of the current task. None: no run is going on in it. A scope whose run is over counts as none."""
     scope = _current.get()
     return None if isinstance(scope, Scope) and not scope.run.is_open else scope
+
+
+def caller_path(scope: Scope) -> str:
+    """Who asks for something inside a scope: an agent's path, or that of a team followed by # for its manager."""
+    if scope.turn is not None:
+        return scope.turn.info.path
+    return f"{scope.team.path if scope.team is not None else ''}#"
 
 
 class Entered:

@@ -12,7 +12,9 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from autogen_agentchat.base import Response, TaskResult
+from autogen_core.tools import ToolResult
 
+from credit_hooks.autogen.replay.recording import CallKind
 from credit_hooks.autogen.scope import Entered, Scope
 from credit_hooks.autogen.turns import AgentInfo
 
@@ -21,11 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_message",
+    "after",
     "call_tool",
     "call_tool_stream",
     "condition",
     "create",
     "create_stream",
+    "recorded",
     "reset",
     "run",
     "run_stream",
@@ -162,12 +166,12 @@ def turn(capture: TeamCapture, agent: Any, info: AgentInfo, original: Method) ->
     return on_messages
 
 
-def reset(capture: TeamCapture, info: AgentInfo, original: Method) -> Method:
+def reset(capture: TeamCapture, agent: Any, info: AgentInfo, original: Method) -> Method:
     """An agent is reset."""
 
     @functools.wraps(original)
     async def on_reset(*args: Any, **kwargs: Any) -> Any:
-        capture.safely(capture.reset, info)
+        capture.safely(capture.reset, agent, info)
         return await original(*args, **kwargs)
 
     return on_reset
@@ -190,7 +194,7 @@ def create(capture: TeamCapture, client: Any, original: Method) -> Method:
 
     @functools.wraps(original)
     async def create(*args: Any, **kwargs: Any) -> Any:
-        opened = capture.safely(capture.open_chat, client, _argument(args, kwargs, "messages", 0) or ())
+        opened = capture.safely(capture.open_chat, client, _argument(args, kwargs, "messages", 0) or (), kwargs)
         if opened is None:
             return await original(*args, **kwargs)
         try:
@@ -210,13 +214,15 @@ def create_stream(capture: TeamCapture, client: Any, original: Method) -> Method
 
     @functools.wraps(original)
     async def create_stream(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
-        opened = capture.safely(capture.open_chat, client, _argument(args, kwargs, "messages", 0) or ())
+        opened = capture.safely(capture.open_chat, client, _argument(args, kwargs, "messages", 0) or (), kwargs)
         stream = original(*args, **kwargs)
         scope = None if opened is None else _inside(opened[0], opened[1])
         item: Any = None
         try:
             async for item in _through(stream, scope):
-                if opened is not None and not isinstance(item, str):
+                if opened is not None and isinstance(item, str):
+                    capture.safely(capture.chunk, opened[1], item)
+                elif opened is not None:
                     capture.safely(capture.close_chat, opened, item, None)
                     opened = None
                 yield item
@@ -275,6 +281,8 @@ def call_tool_stream(capture: TeamCapture, workbench: Any, original: Method) -> 
         item: Any = None
         try:
             async for item in _through(original(*args, **kwargs), scope):
+                if scope is not None and not isinstance(item, ToolResult):
+                    capture.safely(capture.chunk, scope.step, item)
                 yield item
         except BaseException as error:
             if scope is not None:
@@ -297,6 +305,35 @@ def condition(capture: TeamCapture, team: Any, source: str, edge: Any, original:
         return met
 
     return condition_function
+
+
+def after(then: Callable[[], None], original: Method) -> Method:
+    """A method after which something is to be noted."""
+
+    @functools.wraps(original)
+    async def method(*args: Any, **kwargs: Any) -> Any:
+        result = await original(*args, **kwargs)
+        then()
+        return result
+
+    return method
+
+
+def recorded(capture: TeamCapture, kind: CallKind, original: Method) -> Method:
+    """What only replay needs to know of: a look-up in a memory, the running of code, a list of tools."""
+
+    @functools.wraps(original)
+    async def method(*args: Any, **kwargs: Any) -> Any:
+        key = capture.safely(capture.open_call, kind, args, kwargs)
+        try:
+            result = await original(*args, **kwargs)
+        except BaseException as error:
+            capture.safely(capture.close_call, key, None, error)
+            raise
+        capture.safely(capture.close_call, key, result, None)
+        return result
+
+    return method
 
 
 async def _through(stream: Any, scope: Scope | None) -> AsyncGenerator[Any, None]:

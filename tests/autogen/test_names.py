@@ -19,7 +19,7 @@ from autogen_agentchat.teams import (
 from autogen_agentchat.tools import AgentTool, TeamTool
 from autogen_core import SingleThreadedAgentRuntime
 from autogen_core.model_context import UnboundedChatCompletionContext
-from autogen_core.tools import StaticStreamWorkbench
+from autogen_core.tools import FunctionTool, StaticStreamWorkbench
 from team_cases.kit import ScriptedClient, agent
 
 from credit_hooks.autogen import names
@@ -61,6 +61,7 @@ BUILD = {
     "AgentTool": lambda: AgentTool(agent("a", "a1")),
     "TeamTool": lambda: TeamTool(team(), name="t", description="t"),
     "StaticStreamWorkbench": lambda: StaticStreamWorkbench([]),
+    "FunctionTool": lambda: FunctionTool(openai_client, description="any function"),
     "UnboundedChatCompletionContext": UnboundedChatCompletionContext,
     "OpenAIChatCompletionClient": openai_client,
     "SingleThreadedAgentRuntime": SingleThreadedAgentRuntime,
