@@ -10,9 +10,10 @@ import pickle
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from credit_hooks.credit import CreditConfig, assign_credit
+from credit_hooks.errors import UnknownRunError
 from credit_hooks.native import ADAPTER
 from credit_hooks.rewards import CreditedRun
 from credit_hooks.spans import SpanData, SpanFields
@@ -42,11 +43,15 @@ class RunArchive:
     Args:
         max_runs: Most runs kept.
         config: How a run that was kept as spans is credited when it is read.
+        older: Finds a run that is no longer among them, as in a store. None: there is no such place.
     """
 
-    def __init__(self, max_runs: int, config: CreditConfig) -> None:
+    def __init__(
+        self, max_runs: int, config: CreditConfig, older: Callable[[str], CreditedRun | None] | None = None
+    ) -> None:
         self._max_runs = max_runs
         self._config = config
+        self._older = older
         self._kept: OrderedDict[str, bytes | _Unread] = OrderedDict()
         self._ended: dict[str, int] = {}
         self._newest_ns = 0
@@ -73,6 +78,20 @@ class RunArchive:
             if self._kept.get(run_id) is kept:
                 self._decoded[run_id] = run
         return run
+
+    def recall(self, run_id: str) -> CreditedRun | None:
+        """The run of that id, from wherever it is kept. None: nothing is known of it."""
+        known = self.get(run_id)
+        return self._older(run_id) if known is None and self._older is not None else known
+
+    def unknown(self, run_id: str) -> UnknownRunError:
+        """What to raise of a run that neither goes on nor is kept anywhere."""
+        places = f"the newest {self._max_runs} runs of this process"
+        if self._older is not None:
+            places += " or the store"
+        return UnknownRunError(
+            f"no run {run_id!r} is going on, or among {places}: a run's id is run.id in an evaluator"
+        )
 
     def last(self) -> CreditedRun | None:
         """The newest run. None: there is none."""

@@ -9,18 +9,22 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, cast
 
 from credit_hooks import semconv as sc
+from credit_hooks.archive import RunArchive
 from credit_hooks.encode import EncodingLimits
 from credit_hooks.errors import ConfigurationError
 from credit_hooks.hold import OpenedSpan, SpanHolder
+from credit_hooks.journal import Journal
 from credit_hooks.metrics import Levels, RunMetrics
 from credit_hooks.options import CaptureOptions, check_options, credit_config, replays, shows_content
 from credit_hooks.pipeline import Pipeline
 from credit_hooks.ports import Verdict
 from credit_hooks.record import ActorRecord, RunRecord, RunStatus, StepRecord
+from credit_hooks.release import SpanRelease
 from credit_hooks.replay import Replays
 from credit_hooks.rewards import CreditedRun
 from credit_hooks.store import LazyStore, store_path
 from credit_hooks.trajectory import StepKind
+from credit_hooks.verdicts import Verdicts
 from credit_hooks.worker import Worker
 
 __all__ = ["CaptureSession"]
@@ -55,28 +59,33 @@ class CaptureSession:
             max_held_spans=options.get("max_held_spans", 20_000),
             capture_content=shows_content(options),
         )
-        stats: Counter[str] = Counter()
-        self._metrics = RunMetrics(options.get("meter_provider"), framework, stats, self._levels)
+        self._journal = Journal(shows_content=self._holder.shows_content)
+        self._metrics = RunMetrics(options.get("meter_provider"), framework, self._journal.stats, self._levels)
         path = options.get("store")
         store = None if path is None else LazyStore(store_path(path))
-        exporters = [*([] if store is None else [store]), *options.get("exporters", ())]
         config = credit_config(options)
+        max_runs = options.get("max_runs", 1_000)
+        self._archive = RunArchive(max_runs, config, None if store is None else store.recall)
         self._replays = replays(options, config)
+        self._release = SpanRelease(self._holder, source_id, options.get("limits", EncodingLimits()), self._journal)
+        verdicts = Verdicts(
+            options.get("evaluate"),
+            timeout=options.get("evaluate_timeout", 60.0),
+            max_early=max_runs,
+            metrics=self._metrics,
+            journal=self._journal,
+        )
         self._pipeline = Pipeline(
-            self._holder,
-            source_id,
-            evaluate=options.get("evaluate"),
+            self._release,
+            verdicts,
+            self._archive,
             config=config,
             replays=self._replays,
-            exporters=exporters,
+            exporters=[*([] if store is None else [store]), *options.get("exporters", ())],
             on_credit=options.get("on_credit"),
             delivery=self._delivery,
-            limits=options.get("limits", EncodingLimits()),
-            evaluate_timeout=options.get("evaluate_timeout", 60.0),
             metrics=self._metrics,
-            stats=stats,
-            max_runs=options.get("max_runs", 1_000),
-            recall=None if store is None else store.recall,
+            journal=self._journal,
         )
         self._worker = Worker(
             self._release_overdue, self._save_rest, threads=2, max_queue=options.get("max_queue", 1_000)
@@ -87,22 +96,22 @@ class CaptureSession:
     @property
     def runs(self) -> list[CreditedRun]:
         """The newest runs, oldest first."""
-        return self._pipeline.runs
+        return self._archive.all()
 
     @property
     def last(self) -> CreditedRun | None:
         """The newest run. None: there is none."""
-        return self._pipeline.last
+        return self._archive.last()
 
     @property
     def stats(self) -> Counter[str]:
         """Counts of what happened and of what was given up."""
-        return self._pipeline.stats
+        return self._journal.stats
 
     @property
     def failures(self) -> list[str]:
         """The last failures, in sentences."""
-        return list(self._pipeline.failures)
+        return list(self._journal.failures)
 
     @property
     def held_spans(self) -> int:
@@ -145,14 +154,17 @@ class CaptureSession:
         if isinstance(run, CreditedRun):
             return self._replays, run
         self._worker.flush(30.0)
-        return self._replays, self._pipeline.known(run)
+        known = self._archive.recall(run)
+        if known is None:
+            raise self._archive.unknown(run)
+        return self._replays, known
 
     @property
     def has_room(self) -> bool:
         """Whether another run can be captured. Runs that start and never end must not fill the memory."""
         room = len(self._active) < self._max_active
         if not room:
-            self._pipeline.stats["refused: too many runs"] += 1
+            self._journal.stats["refused: too many runs"] += 1
         return room
 
     # --- what capture rooms call --------------------------------------------------------------------------------------
@@ -213,7 +225,7 @@ class CaptureSession:
         """A step has ended; its span is held, unless this run's spans are not."""
         if run.released is not None or self._delivery == "event":
             run.unreleased.append(step)
-            self._worker.submit(lambda: self._pipeline.release_ended(run))
+            self._worker.submit(lambda: self._release.show_ended(run))
 
     def end_run(self, run: RunRecord, status: RunStatus) -> None:
         """A run has ended: hand it to the pipeline. Returns at once."""
@@ -248,8 +260,8 @@ class CaptureSession:
         with run.lock:
             run.released = why
             run.unreleased.extend(step for step in run.steps if step.ended)
-        self._pipeline.stats[f"released: {why}"] += 1
-        self._worker.submit(lambda: self._pipeline.release_ended(run))
+        self._journal.stats[f"released: {why}"] += 1
+        self._worker.submit(lambda: self._release.show_ended(run))
 
     def _release_overdue(self) -> None:
         oldest = time.time_ns() - int(self._max_hold * 1e9)
