@@ -13,6 +13,7 @@ from credit_hooks.cli.commands.annotate import annotate
 from credit_hooks.cli.commands.demo import demo
 from credit_hooks.cli.commands.explain import explain
 from credit_hooks.cli.commands.export import export
+from credit_hooks.cli.commands.freeze import freeze
 from credit_hooks.cli.commands.localise import localise
 from credit_hooks.cli.commands.optimize import optimize
 from credit_hooks.cli.commands.report import report
@@ -86,6 +87,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "annotate": annotate,
     "review": review,
     "optimize": optimize,
+    "freeze": freeze,
     "demo": demo,
 }
 for _name, _command in _COMMANDS.items():

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from credit_hooks.cli.screen import plain
 from credit_hooks.prompts import Attempt, Edit, Optimization
+from credit_hooks.prompts.frozen import freeze
 
 __all__ = ["attempt_line", "outcome_view", "write_prompts"]
 
@@ -81,8 +82,5 @@ def _edit(edit: Edit, attempt: Attempt) -> Iterator[RenderableType]:
 
 
 def write_prompts(found: Optimization, folder: Path) -> None:
-    """The resulting prompts, one text file per block, named after its role."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for block in found.after:
-        name = "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in block.role).strip(".") or "_"
-        (folder / f"{name}.txt").write_text(block.text, encoding="utf-8")
+    """The resulting prompts, one text file per block, and a manifest."""
+    freeze(found.prompts, folder, source=found.team, overwrite=True)

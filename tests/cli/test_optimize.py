@@ -40,7 +40,7 @@ def test_the_example_finds_the_weak_prompt_and_shows_why(config, capsys):
     assert float(before.rstrip("%")) < float(after.rstrip("%"))
     folder = config.parent  # paths are beside the file, whatever the working folder
     assert "damaged" in (folder / "prompts" / "goods.txt").read_text()
-    assert len(list((folder / "prompts").iterdir())) == 5
+    assert len(list((folder / "prompts").glob("*.txt"))) == 5
     assert "Attempt 1: " in (folder / "optimization.html").read_text()
     with RunStore(folder / "optimize.db") as store:
         made = len(store)
