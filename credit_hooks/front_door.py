@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
+from typing import Any
 
 from credit_hooks.ports import Verdict
+from credit_hooks.replay import Counterfactual
 from credit_hooks.rewards import CreditedRun
 from credit_hooks.session import CaptureSession
+from credit_hooks.trajectory import Label
 
 __all__ = ["FrontDoor"]
 
@@ -61,3 +64,45 @@ class FrontDoor:
             UnknownRunError: the run is neither going on nor known.
         """
         return self._session.score(str(run_id), value)
+
+    def counterfactual(self, run: str | uuid.UUID | CreditedRun, message_id: str, replacement: Any) -> Counterfactual:
+        """What if this message had been that one? Runs the team again, live only where the change reaches.
+
+        On threads of its own; this call waits for it.
+
+        Args:
+            run: A finished run, or its id.
+            message_id: The message to change, as in `run.trajectory.messages`.
+            replacement: What it says instead: text, or a message of the framework.
+
+        Raises:
+            ConfigurationError: no `replay=` was given, or this message cannot be replaced.
+            ReplayRefusedError: the run was not recorded, or is another team's.
+            ReplayStoppedError: the replay did not get to its end, such as at a tool that must not be called again.
+            UnknownRunError: nothing is known of the run.
+        """
+        replays, known = self._session.replayed(run if isinstance(run, CreditedRun) else str(run))
+        return replays.counterfactual(known, message_id, replacement)
+
+    async def acounterfactual(
+        self, run: str | uuid.UUID | CreditedRun, message_id: str, replacement: Any
+    ) -> Counterfactual:
+        """As :meth:`counterfactual`, on the caller's event loop: for async clients that are bound to it."""
+        replays, known = self._session.replayed(run if isinstance(run, CreditedRun) else str(run))
+        return await replays.acounterfactual(known, message_id, replacement)
+
+    def annotate(self, run: str | uuid.UUID | CreditedRun, *labels: Label) -> CreditedRun:
+        """Keep labels with a finished run, such as `counterfactual(...).replacement.label()`; its credit stays.
+
+        Args:
+            run: The run, or its id.
+            labels: What to add.
+
+        Returns:
+            The run with the labels. It takes its own place in `runs` and in stores; exporters and `on_credit` get it
+            again.
+
+        Raises:
+            UnknownRunError: nothing is known of the run.
+        """
+        return self._session.annotate(run if isinstance(run, CreditedRun) else str(run), labels)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, cast
 
 from credit_hooks import semconv as sc
 from credit_hooks.archive import RunArchive
+from credit_hooks.credit.failures import with_labels
 from credit_hooks.encode import EncodingLimits
 from credit_hooks.errors import ConfigurationError
 from credit_hooks.hold import OpenedSpan, SpanHolder
@@ -23,7 +24,7 @@ from credit_hooks.release import SpanRelease
 from credit_hooks.replay import Replays
 from credit_hooks.rewards import CreditedRun
 from credit_hooks.store import LazyStore, store_path
-from credit_hooks.trajectory import StepKind
+from credit_hooks.trajectory import Label, StepKind
 from credit_hooks.verdicts import Verdicts
 from credit_hooks.worker import Worker
 
@@ -150,14 +151,32 @@ class CaptureSession:
             UnknownRunError: nothing is known of the run.
         """
         if self._replays is None:
-            raise ConfigurationError("a counterfactual needs replay=, such as CreditCallback(replay=Replay(graph))")
+            raise ConfigurationError("this needs replay=, such as CreditCallback(replay=Replay(graph))")
+        return self._replays, self._known(run)
+
+    def annotate(self, run: str | CreditedRun, labels: Sequence[Label]) -> CreditedRun:
+        """Add labels to a finished run, here and in stores; its credit stays.
+
+        Raises:
+            UnknownRunError: nothing is known of the run.
+        """
+        run = self._known(run)
+        labelled = run.model_copy(update={"trajectory": with_labels(run.trajectory, labels)})
+        self._pipeline.keep(labelled)
+        return labelled
+
+    def keep(self, run: CreditedRun) -> None:
+        """A finished run is known better now: it takes its own place, here and in stores."""
+        self._pipeline.keep(run)
+
+    def _known(self, run: str | CreditedRun) -> CreditedRun:
         if isinstance(run, CreditedRun):
-            return self._replays, run
+            return run
         self._worker.flush(30.0)
         known = self._archive.recall(run)
         if known is None:
             raise self._archive.unknown(run)
-        return self._replays, known
+        return known
 
     @property
     def has_room(self) -> bool:

@@ -7,15 +7,16 @@ from typing import Any
 
 from credit_hooks.errors import ConfigurationError, ReplayStoppedError
 from credit_hooks.evaluation import EvaluationPool
+from credit_hooks.failure.replacements import Replacement
 from credit_hooks.outcome import FinishedRun
 from credit_hooks.ports import Evaluator
 from credit_hooks.replay.aside import run_aside
 from credit_hooks.replay.judge import Judge, Judged
 from credit_hooks.replay.meter import Meter, ReplayLimits
 from credit_hooks.replay.port import Intervention, System
-from credit_hooks.trajectory import Outcome, Trajectory
+from credit_hooks.trajectory import Message, Outcome, Trajectory
 
-__all__ = ["Counterfactual", "acounterfactual", "counterfactual"]
+__all__ = ["Counterfactual", "acounterfactual", "content_of", "counterfactual", "replacement_by"]
 
 _GRACE = 1.0
 """Seconds beyond what the replay and its evaluation may take after which both are given up."""
@@ -37,6 +38,9 @@ class Counterfactual:
     """Units of work that were answered from the recording."""
     model_calls: int
     """Model calls made."""
+    replacement: Replacement | None = None
+    """What was said instead, as evidence for training: kept with the run as a label (`callback.annotate`), exporters
+    make a pair of it. None: an outcome is not known, or the replay has no such message."""
 
     @property
     def difference(self) -> float | None:
@@ -96,6 +100,27 @@ async def acounterfactual(
         live_calls=judged.meter.live,
         pinned_calls=judged.meter.pinned,
         model_calls=judged.meter.model_calls,
+        replacement=replacement_by(judged, trajectory, message_id),
+    )
+
+
+def replacement_by(judged: Judged, trajectory: Trajectory, message_id: str) -> Replacement | None:
+    """What a replay says in the place of a message, and how it ended.
+
+    None: an outcome is not known, what came before is not the same, or it says the same.
+    """
+    if judged.run is None or judged.outcome is None or trajectory.outcome is None:
+        return None
+    was = sorted(trajectory.messages, key=lambda message: (message.index, message.id))
+    now = sorted(judged.run.messages, key=lambda message: (message.index, message.id))
+    place = next(at for at, message in enumerate(was) if message.id == message_id)
+    if place >= len(now) or list(map(content_of, was[:place])) != list(map(content_of, now[:place])):
+        return None
+    other = now[place]
+    if other.actor_id != was[place].actor_id or content_of(other) == content_of(was[place]):
+        return None
+    return Replacement(
+        message_id=message_id, parts=other.parts, outcome=judged.outcome.score, observed=trajectory.outcome.score
     )
 
 
@@ -107,3 +132,8 @@ def _check(system: System, trajectory: Trajectory, message_id: str) -> None:
         raise ConfigurationError(f"run {trajectory.id} has no message {message_id!r}")
     why = "; ".join(system.notes) or "it is an input, or was written where replay cannot reach"
     raise ConfigurationError(f"message {message_id!r} of {message.actor_id} cannot be replaced: {why}")
+
+
+def content_of(message: Message) -> str:
+    """Who says what in a message, less ids, which differ between replays."""
+    return repr((message.actor_id, [part.model_dump(exclude={"id"}) for part in message.parts]))

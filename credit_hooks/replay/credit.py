@@ -30,7 +30,7 @@ from credit_hooks.replay.result import Played, credit_of, passive_rewards
 from credit_hooks.rewards import Credit
 from credit_hooks.trajectory import Trajectory
 
-__all__ = ["areplay_credit", "passive_credit", "replay_credit"]
+__all__ = ["areplay_credit", "check_identity", "passive_credit", "replay_credit"]
 
 _MAX_PLAYERS = 400
 """With more players than this, agents are masked as a whole: the estimator's binomials outgrow floats at 1,000."""
@@ -99,7 +99,7 @@ async def areplay_credit(
     assert trajectory.outcome is not None
     meter = Meter(limits)
     judge = Judge(system, evaluate, meter, EvaluationPool(timeout=limits.run_seconds))
-    unchanged = await _check_identity(judge, trajectory.outcome.score)
+    unchanged = await check_identity(judge, trajectory.outcome.score)
     players, notes = _players(system, config)
     if unchanged.meter.model_calls:
         notes += (
@@ -144,7 +144,12 @@ def _nothing_to_replay(trajectory: Trajectory, system: System) -> str | None:
     return None if system.players else "; ".join(("no message can be masked", *system.notes))
 
 
-async def _check_identity(judge: Judge, observed: float) -> Judged:
+async def check_identity(judge: Judge, observed: float) -> Judged:
+    """Run unchanged: that has to call nothing, and to end as was observed.
+
+    Raises:
+        ReplayRefusedError: it does not.
+    """
     judged = await judge.judge(Intervention())
     if judged.outcome is None:
         raise ReplayRefusedError(f"the unchanged replay has no outcome: {judged.reason}")

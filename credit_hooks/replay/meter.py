@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import inf
 
 from credit_hooks.errors import ConfigurationError, ReplayStoppedError
+from credit_hooks.replayed import ReplayCosts
 
 __all__ = ["Meter", "ReplayLimits", "RunMeter"]
 
@@ -84,6 +85,20 @@ class Meter:
         if not self.seconds_left:
             return f"max_seconds={limits.max_seconds:g} are over"
         return None
+
+    @property
+    def costs(self) -> ReplayCosts:
+        """What all replays took so far, as data."""
+        counts = self.counts
+        return ReplayCosts(
+            system_runs=self.runs,
+            live_calls=counts.live,
+            pinned_calls=counts.pinned,
+            model_calls=counts.model_calls,
+            model_calls_saved=counts.model_calls_saved,
+            input_tokens=counts.input_tokens,
+            output_tokens=counts.output_tokens,
+        )
 
     def add(self, run: _Counts, **amounts: int) -> None:
         """Count, for one replay and for all."""

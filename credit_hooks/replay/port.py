@@ -19,7 +19,7 @@ from typing import Any, Protocol, runtime_checkable
 from credit_hooks.outcome import FinishedRun
 from credit_hooks.replay.meter import ReplayLimits, RunMeter
 
-__all__ = ["Intervention", "Player", "Replayer", "System"]
+__all__ = ["Intervention", "Player", "Redo", "RedoSystem", "Replayer", "System"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,19 @@ class Player:
     """The author, an actor of the trajectory. Players of one author form a union."""
     message_ids: tuple[str, ...]
     """Messages of the trajectory. More than one where the framework can only repeat the unit that wrote them all."""
+
+
+@dataclass(frozen=True)
+class Redo:
+    """From one turn on the run is done anew, recorded outputs notwithstanding. What comes before is kept."""
+
+    message_id: str
+    """A message of the turn, as :meth:`RedoSystem.turn_from` names it."""
+    only: bool = False
+    """Whether that turn alone is done anew; what follows it is live where its inputs changed."""
+    by: Any = None
+    """Who speaks in place of the team's agents there, in terms of the framework, such as a stronger model. None: the
+    agents themselves. Tools are never done anew: a call that the run made has the result that it had."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +57,8 @@ class Intervention:
     messages are in `masked` too."""
     replaced: Mapping[str, Any] = field(default_factory=dict)
     """Message id to what it says instead: text, or a message of the framework."""
+    redo: Redo | None = None
+    """What is done anew. Only a :class:`RedoSystem` is given any. None: nothing whose inputs are as recorded."""
     draw: int = 0
     """Live outputs are recorded per draw: a higher number asks stochastic agents for fresh ones."""
 
@@ -69,6 +84,26 @@ class System(Protocol):
         Raises:
             ReplayStoppedError: this replay cannot be carried on, as `meter` or the system itself decided.
             Exception: whatever the team raises where a `FinishedRun` with that `error` cannot be made.
+        """
+        ...
+
+
+@runtime_checkable
+class RedoSystem(System, Protocol):
+    """A system that can also do a run anew from a turn on: :class:`Intervention` with `redo`."""
+
+    def turn_from(self, message_id: str) -> str | None:
+        """First message of the turn where doing the run anew from a message begins.
+
+        The turn that wrote it; for what nobody of the team wrote, such as an input, the next turn. None: there is none.
+        """
+        ...
+
+    def check_speaker(self, by: Any) -> None:
+        """Look at who is to speak in place of the agents, before anything is run.
+
+        Raises:
+            ConfigurationError: it is nothing that can.
         """
         ...
 

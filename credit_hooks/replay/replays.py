@@ -12,6 +12,8 @@ from credit_hooks.outcome import FinishedRun
 from credit_hooks.ports import Evaluator
 from credit_hooks.replay.counterfactual import Counterfactual, acounterfactual, counterfactual
 from credit_hooks.replay.credit import passive_credit, replay_credit
+from credit_hooks.replay.first_error import LocatedError, Search, alocate_error, locate_error
+from credit_hooks.replay.meter import ReplayLimits
 from credit_hooks.replay.port import Replayer, System
 from credit_hooks.rewards import Credit, CreditedRun
 from credit_hooks.trajectory import Trajectory
@@ -91,6 +93,24 @@ class Replays:
         return await acounterfactual(
             system, run.trajectory, message_id, replacement, evaluate=self._evaluate, limits=limits
         )
+
+    def first_error(self, run: CreditedRun, search: Search) -> LocatedError:
+        """Find the first error of a failed run by doing it anew from chosen turns.
+
+        Raises:
+            ReplayRefusedError: the run cannot be run again, or is the same each time.
+            ConfigurationError: the run did not fail, or an option cannot work.
+        """
+        return locate_error(run, *self._located_by(run), search)
+
+    async def afirst_error(self, run: CreditedRun, search: Search) -> LocatedError:
+        """The same with replays on the caller's event loop."""
+        return await alocate_error(run, *self._located_by(run), search)
+
+    def _located_by(self, run: CreditedRun) -> tuple[System, Evaluator, CreditConfig, ReplayLimits]:
+        if self._evaluate is None:
+            raise ConfigurationError("first_error needs evaluate=, which says how each replay ended")
+        return self._system(run.trajectory.id), self._evaluate, self._config, self._replayer.limits
 
     def _system(self, run_id: str) -> System:
         system = self._kept.get(run_id, f"run {run_id} is not among the newest {_MAX_KEPT} of this process")

@@ -14,7 +14,7 @@ from credit_hooks.credit.given import credit_given
 from credit_hooks.credit.project import project
 from credit_hooks.replay.game import GamePlan, Log
 from credit_hooks.replay.meter import Meter
-from credit_hooks.replayed import ReplayCosts, ReplayedPlayer, ReplayRecord
+from credit_hooks.replayed import ReplayedPlayer, ReplayRecord
 from credit_hooks.rewards import Credit
 from credit_hooks.trajectory import Trajectory
 
@@ -81,7 +81,7 @@ def _std_err(std_err: float, estimate: Estimate) -> float | None:
 
 
 def _record(played: Played) -> ReplayRecord:
-    plan, estimate, log, counts = played.plan, played.estimate, played.log, played.meter.counts
+    plan, estimate, log = played.plan, played.estimate, played.log
     players = tuple(
         ReplayedPlayer(
             actor_id=player.actor_id,
@@ -111,15 +111,7 @@ def _record(played: Played) -> ReplayRecord:
         tolerance=plan.tolerance,
         seed=plan.seed,
         prior=plan.prior,
-        costs=ReplayCosts(
-            system_runs=played.meter.runs,
-            live_calls=counts.live,
-            pinned_calls=counts.pinned,
-            model_calls=counts.model_calls,
-            model_calls_saved=counts.model_calls_saved,
-            input_tokens=counts.input_tokens,
-            output_tokens=counts.output_tokens,
-        ),
+        costs=played.meter.costs,
     )
 
 

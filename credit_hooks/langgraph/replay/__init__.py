@@ -8,6 +8,7 @@ masks       outputs with messages silenced or replaced
 gates       a copy of the graph that asks a course before it runs a node
 course      one replay as it goes on
 tools       which tools may be called again
+speakers    who speaks in place of agents
 system      a recorded run as a `credit_hooks.replay.System`
 front       `Replay`, what users write
 """

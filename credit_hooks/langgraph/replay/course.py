@@ -80,6 +80,7 @@ class ReplayCourse:
         self._places = Places(f"{thread_turn}")
         self._read: dict[str, str] = {}
         self._trace = Trace()
+        self._is_anew = _anew(index, intervention)
 
     def turn(self, path: Path, given: Any, config: RunnableConfig | None) -> Turn:
         """A leaf is reached: what is it to do?"""
@@ -93,10 +94,16 @@ class ReplayCourse:
         turn = Turn(key, names, emit=lambda outcome: self._emit(outcome, here))
         place = self._index.places.get(name)
         if self._is_silent(path, place):
-            return self._silent_turn(turn, here)
+            return self._spoken_turn(turn, here, _of(self._stand_in, path), "baseline")
+        redo = self._intervention.redo if self._is_anew(name) else None
+        corrector = None if redo is None else _of(redo.by, path)
+        if corrector is not None and self._index.speaks(path):
+            return self._spoken_turn(turn, here, corrector, "correction")
         node = self._index.leaves[path]
         # Models are asked again for fresh replies; tools answer a known call as before, and so act no more often.
         turn.draw = 0 if isinstance(node.bound, ToolNode) else self._intervention.draw
+        if redo is not None and redo.by is None and not isinstance(node.bound, ToolNode):
+            turn.key = f"anew {key}"
         if self._only_hands_over(node, given):
             turn.passing = lambda output: self._note_output(output, here)
         cached = self._index.cached.get((path, key.rpartition(" ")[2])) if node.cache_policy is not None else None
@@ -149,16 +156,14 @@ class ReplayCourse:
         authors = self._index.authors.get(path)
         return bool(authors) and self._intervention.absent.issuperset(authors or ())
 
-    def _silent_turn(self, turn: Turn, here: _Here) -> Turn:
+    def _spoken_turn(self, turn: Turn, here: _Here, stand_in: Any, who: str) -> Turn:
+        """The turn of an agent in whose place somebody else speaks: a runnable, a function, or silence (None)."""
         place = self._index.places.get(here.name)
         recorded = place.outcome if place is not None and place.written else self._index.last.get(here.path)
         recorded = recorded or Outcome("return", None)
-        stand_in = self._stand_in
-        if isinstance(stand_in, Mapping):
-            stand_in = stand_in.get(here.path)
         turn.emit = lambda outcome: self._deliver(outcome, self._thawed(outcome, here), here)
         if isinstance(stand_in, Runnable):
-            turn.key, turn.stand_in, turn.draw = f"baseline {turn.key}", stand_in, self._intervention.draw
+            turn.key, turn.stand_in, turn.draw = f"{who} {turn.key}", stand_in, self._intervention.draw
         elif stand_in is not None:
             spoken = stand_in(MaskedTurn("/".join(here.path), here.given, self._thawed(recorded, here)))
             turn.known = Outcome("return", freeze(spoken, here.names))
@@ -271,6 +276,23 @@ class ReplayCourse:
         if results is None:
             raise self._meter.stop(f"a tool among {sorted(wanted)} is pinned, and the run has no result of it")
         return results
+
+
+def _anew(index: Index, intervention: Intervention) -> Callable[[str], bool]:
+    """Whether a turn is done anew, by its place."""
+    redo = intervention.redo
+    name = None if redo is None else index.place_from(redo.message_id)
+    if redo is None or name is None:
+        return lambda place: False
+    if redo.only:
+        return lambda place: place == name
+    kept = index.kept_before(name)
+    return lambda place: place not in kept
+
+
+def _of(speakers: StandIn, path: Path) -> Any:
+    """Who of several speaks for a leaf."""
+    return speakers.get(path) if isinstance(speakers, Mapping) else speakers
 
 
 def _replacement(written: Written, replacement: Any) -> Any:

@@ -8,14 +8,15 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+from langchain_core.runnables import RunnableConfig
 from langgraph.pregel import Pregel
 
 from credit_hooks.errors import ConfigurationError, ReplayRefusedError
-from credit_hooks.langgraph.replay.course import MaskedTurn, StandIn
-from credit_hooks.langgraph.replay.gates import Outcome, Path, leaves
+from credit_hooks.langgraph.replay.course import MaskedTurn
+from credit_hooks.langgraph.replay.gates import Outcome, Path
 from credit_hooks.langgraph.replay.index import Index
 from credit_hooks.langgraph.replay.recording import Recorder
+from credit_hooks.langgraph.replay.speakers import speaker
 from credit_hooks.langgraph.replay.system import GraphSystem, Watcher
 from credit_hooks.langgraph.replay.tools import Repeat, ToolRules
 from credit_hooks.outcome import FinishedRun
@@ -91,7 +92,7 @@ class Replay:
         """What the callback tells of the runs that it sees."""
         self._graph = graph
         self._baseline = baseline
-        self._text, self._stand_in, self._described = _speaker(baseline)
+        self._text, self._stand_in, self._described = speaker(baseline)
         self._agents = None if agents is None else frozenset(agents)
         self._tools = dict(tools or {})
         self._unmarked = unmarked_tools
@@ -143,35 +144,3 @@ def _check_tools(rules: Mapping[str, str]) -> None:
     for name, rule in rules.items():
         if rule not in ("repeat", "pin", "stop"):
             raise ConfigurationError(f"{name} is 'repeat', 'pin' or 'stop', not {rule!r}")
-
-
-def _speaker(baseline: Any) -> tuple[str, StandIn, str]:
-    """What silent messages say, who speaks instead, and both in words."""
-    if isinstance(baseline, str):
-        return baseline, None, f"the text {baseline!r}" if baseline else "silence"
-    if isinstance(baseline, Pregel):
-        return "", {path: node.bound for path, node in leaves(baseline)}, f"graph {baseline.get_name()!r}"
-    if isinstance(baseline, BaseChatModel):
-        name = getattr(baseline, "model_name", None) or getattr(baseline, "model", None) or type(baseline).__name__
-        return "", _as_node(baseline), f"model {name}"
-    if callable(baseline):
-        return "", baseline, f"function {getattr(baseline, '__qualname__', type(baseline).__name__)}"
-    raise ConfigurationError(
-        f"baseline is a text, a function of a MaskedTurn, a chat model or a compiled graph, not {baseline!r}"
-    )
-
-
-def _as_node(model: BaseChatModel) -> Runnable[Any, Any]:
-    """A node that answers the state's messages by a model."""
-
-    def speak(state: Any) -> dict[str, Any]:
-        return {"messages": [model.invoke(_messages(state))]}
-
-    async def aspeak(state: Any) -> dict[str, Any]:
-        return {"messages": [await model.ainvoke(_messages(state))]}
-
-    return RunnableLambda(speak, aspeak)
-
-
-def _messages(state: Any) -> Any:
-    return state["messages"] if isinstance(state, Mapping) else state.messages

@@ -73,6 +73,9 @@ class Index:
         self.tape: Tape[Outcome] = Tape()
         self.places: dict[str, Place] = {}
         """Turns of leaves of the run itself, not of those before it on its thread."""
+        self._starts: dict[str, int] = {}
+        """Leaf turns of the run itself in the order of their starts."""
+        self._indices = {message.id: message.index for message in trajectory.messages}
         self.last: dict[Path, Outcome] = {}
         """The newest outcome of each leaf that said something."""
         self.authors: dict[Path, frozenset[str]] = {}
@@ -136,6 +139,40 @@ class Index:
         output = results if is_list else {getattr(bound, "_messages_key", "messages"): results}
         return Outcome("return", freeze(output, names_in(calls)))
 
+    def place_from(self, message_id: str) -> str | None:
+        """The turn that wrote a message; else the first one that wrote something later. None: there is none."""
+        index = self._indices.get(message_id)
+        if index is None:
+            return None
+        after = [(first, name) for name, first in self._firsts().items() if first > index]
+        own = next((name for name, place in self.places.items() if message_id in place.written), None)
+        return own if own is not None else min(after, default=(0, None))[1]
+
+    def kept_before(self, name: str) -> frozenset[str]:
+        """The turns before a turn: what wrote has written before it, what wrote nothing has started before it."""
+        firsts = self._firsts()
+        return frozenset(
+            other
+            for other, start in self._starts.items()
+            if (firsts[other] < firsts[name] if other in firsts else start < self._starts[name])
+        )
+
+    @property
+    def turns(self) -> frozenset[str]:
+        """All turns of the run itself."""
+        return frozenset(self._starts)
+
+    def speaks(self, path: Path) -> bool:
+        """Whether a leaf is an agent: its messages are players."""
+        return bool(self.authors.get(path, frozenset()) & {player.actor_id for player in self.players})
+
+    def _firsts(self) -> dict[str, int]:
+        return {
+            name: min(self._indices[message_id] for message_id in place.written)
+            for name, place in self.places.items()
+            if place.written
+        }
+
     def _enter(
         self,
         run: Recording,
@@ -157,6 +194,8 @@ class Index:
             self.tape.record(key, recorded)
             if self.leaves[path].cache_policy is not None:
                 self.cached[path, key.rpartition(" ")[2]] = recorded
+            if turn == len(self.thread) - 1:
+                self._starts[places[task.ns]] = len(self._starts)
             if task.ns in steps:
                 self._enter_place(places[task.ns], path, task, outcome, trajectory, steps)
             if self.traces:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 import uuid
@@ -23,6 +24,7 @@ from credit_hooks.langgraph.replay.course import ReplayCourse, StandIn
 from credit_hooks.langgraph.replay.gates import gated
 from credit_hooks.langgraph.replay.index import Index
 from credit_hooks.langgraph.replay.recording import Recording
+from credit_hooks.langgraph.replay.speakers import corrector
 from credit_hooks.langgraph.replay.store import OverlayStore
 from credit_hooks.langgraph.replay.tools import ReplayGuard, ToolRules
 from credit_hooks.langgraph.replay.values import rebuilt
@@ -102,6 +104,10 @@ class GraphSystem:
 
     async def run(self, intervention: Intervention, meter: RunMeter) -> FinishedRun:
         """Run the thread again up to this run, and this run under the intervention."""
+        redo = intervention.redo
+        if redo is not None:
+            redo = dataclasses.replace(redo, by=corrector(redo.by) if redo.by is not None else None)
+            intervention = dataclasses.replace(intervention, redo=redo)
         run_id = uuid.UUID(bytes=os.urandom(16), version=4)
         try:
             output, error = await self._run(intervention, meter, run_id)
@@ -117,6 +123,15 @@ class GraphSystem:
         if trajectory.status == "interrupted" and self._finished.status != "interrupted":
             raise ReplayStoppedError("the replay was interrupted: it asks for an answer that the run did not need")
         return FinishedRun(trajectory, output, self._inputs[-1], error, self._finished.metadata)
+
+    def turn_from(self, message_id: str) -> str | None:
+        """See :class:`credit_hooks.replay.RedoSystem`."""
+        name = self._index.place_from(message_id)
+        return None if name is None else self._index.places[name].written[0]
+
+    def check_speaker(self, by: Any) -> None:
+        """See :class:`credit_hooks.replay.RedoSystem`."""
+        corrector(by)
 
     async def _run(
         self, intervention: Intervention, meter: RunMeter, run_id: uuid.UUID
