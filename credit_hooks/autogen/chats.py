@@ -38,18 +38,13 @@ def added(turn: Turn, item: Any) -> None:
         if message.source == item.source:
             turn.cursor += 1
             memory.note(item, Entry([message]))
-    elif isinstance(item, AssistantMessage) and (chat := _said_by(turn, item)) is not None:
-        memory.note(item, chat.entry)
+    elif isinstance(item, AssistantMessage) and turn.chats and item.content == turn.chats[-1].result.content:
+        memory.note(item, turn.chats[-1].entry)
     elif isinstance(item, FunctionExecutionResultMessage | SystemMessage):
         entry = Entry()
         waiting = turn.awaiting_memory if isinstance(item, SystemMessage) else turn.awaiting_results
         waiting.append(entry)
         memory.note(item, entry)
-
-
-def _said_by(turn: Turn, item: AssistantMessage) -> Chat | None:
-    """The newest model call with this result; not the last one where that was a retry that was not taken."""
-    return next((chat for chat in reversed(turn.chats) if item.content == chat.result.content), None)
 
 
 def start_chat(run: TeamRun, scope: Scope, client: Any, prompt: Sequence[Any]) -> StepRecord | None:

@@ -18,7 +18,7 @@ from credit_hooks.autogen import capture_of, instrument
 from credit_hooks.autogen.triage import retry_turns
 from credit_hooks.errors import ConfigurationError
 from credit_hooks.store import RunStore
-from credit_hooks.triage import RetryLimits, TriagePolicy, TriageQueue
+from credit_hooks.triage import Finding, RetryLimits, TriagePolicy, TriageQueue
 
 BLAME = TriagePolicy(below_probability=None, below_confidence=None, low_evidence=False, least_blame=0.2)
 
@@ -92,6 +92,30 @@ async def test_a_retry_that_is_no_better_leaves_result_and_provenance_as_without
         assert capture.flush()
         graphs.append(dag(capture.last.trajectory))
     assert graphs[0] == graphs[1]
+
+
+async def test_answers_that_are_alike_are_told_apart_though_retries_came_after_them():
+    def build(*retries):
+        first = agent("solver", "It is 42.", *retries, "It is 42.", system_message="Be brief.")
+        return RoundRobinGroupChat([first, agent("checker", "again")], max_turns=6)
+
+    def doubt(view):
+        return Finding("doubt", 0.5, "Sure?") if view.step.actor_id == "solver" else None
+
+    plain, team = build(), build(*["Well, 42."] * 3)
+    captures = captured(plain), captured(team)
+    retries = retry_turns(team, RetryLimits(total=3, per_run=3), signals=[doubt])
+    for each in (plain, team):
+        await each.run(task="How many?")
+    assert retries.stats["not better"] == 3
+    chats = []
+    for capture in captures:
+        assert capture.flush()
+        run = capture.last.trajectory
+        index = {message.id: message.index for message in run.messages}
+        own = {message.generated_by for message in run.messages}
+        chats.append([[index[id_] for id_ in run.reads(step.id)] for step in run.steps if step.id in own])
+    assert chats[0] == chats[1]
 
 
 async def test_a_streamed_answer_is_asked_for_again():
