@@ -11,6 +11,7 @@ from langgraph.errors import GraphBubbleUp, ParentCommand
 
 from credit_hooks import semconv as sc
 from credit_hooks.langgraph import nesting
+from credit_hooks.langgraph.call_reads import note_prompt, note_tool_call, note_tool_result
 from credit_hooks.langgraph.open_runs import OpenRuns, guarded, status_of, text
 from credit_hooks.langgraph.tools import tool_definitions
 from credit_hooks.session import CaptureSession
@@ -97,7 +98,7 @@ class CallEvents:
         with task.run.record.lock:
             if task.step.actor is not None and task.step.actor.model is None:
                 task.step.actor.model = model
-            task.run.chat_started(task, step, prompt)
+            note_prompt(task, step, prompt)
 
     @guarded
     def on_llm_end(self, response: Any, *, run_id: uuid.UUID, **kwargs: Any) -> None:
@@ -155,7 +156,7 @@ class CallEvents:
         self._open.enter_call(run_id, task, step)
         self._open.enter(run_id, task, step)
         with task.run.record.lock:
-            task.run.tool_started(step, tool_call_id)
+            note_tool_call(task, step, tool_call_id)
 
     @guarded
     def on_tool_end(self, output: Any, *, run_id: uuid.UUID, **kwargs: Any) -> None:
@@ -171,7 +172,7 @@ class CallEvents:
         if isinstance(content, str):
             step.private = {**(step.private or {}), sc.GEN_AI_TOOL_CALL_RESULT: content, sc.OUTPUT_VALUE: content}
         with task.run.record.lock:
-            task.run.tool_ended(task, step, output)
+            note_tool_result(task, step, output)
         self._session.end_step(task.run.record, step)
 
     @guarded

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
+from credit_hooks import semconv as sc
 from credit_hooks.record import MessageRecord, RunRecord, StepRecord
 
-__all__ = ["in_plan_order", "is_call", "order_messages"]
+__all__ = ["in_plan_order", "is_call", "order_messages", "plan_tools"]
 
 _by_index = attrgetter("index")
 
@@ -26,6 +27,15 @@ def in_plan_order(steps: Iterable[StepRecord]) -> list[StepRecord]:
 def is_call(step: StepRecord) -> bool:
     """Whether a step is the call of a `@task`."""
     return step.plan is not None and step.plan[-1][-1:] == (True,)
+
+
+def plan_tools(run: RunRecord, call_ids: Iterable[str]) -> None:
+    """Tools that ran side by side in one task, in the order of the messages that called them."""
+    rank = {call_id: place for place, call_id in enumerate(call_ids)}
+    for step in run.steps:
+        place = rank.get(step.attributes.get(sc.GEN_AI_TOOL_CALL_ID, "")) if step.kind == "tool" else None
+        if place is not None:
+            step.plan = ("tools", -1, (place,))
 
 
 def order_messages(run: RunRecord) -> None:

@@ -12,48 +12,33 @@ An object that nobody wrote in this run came from before it (an earlier turn, a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import RemoveMessage
 from langgraph.constants import START
 from langgraph.types import Command
 
-from credit_hooks import semconv as sc
 from credit_hooks.langgraph.actors import Authors
+from credit_hooks.langgraph.answer import answer_of
 from credit_hooks.langgraph.arguments import CallArguments
 from credit_hooks.langgraph.data import DataFlow, Records
 from credit_hooks.langgraph.earlier import EarlierState
 from credit_hooks.langgraph.generation import Generations
-from credit_hooks.langgraph.messages import (
-    are_messages,
-    message_digest,
-    message_id,
-    message_role,
-    same_content,
-    snapshot,
-    tool_call_ids,
-)
-from credit_hooks.langgraph.order import in_plan_order, is_call, order_messages
-from credit_hooks.langgraph.task import Task, enclosing_scopes
+from credit_hooks.langgraph.known_messages import KnownMessages
+from credit_hooks.langgraph.messages import same_content
+from credit_hooks.langgraph.order import in_plan_order, is_call, order_messages, plan_tools
+from credit_hooks.langgraph.read_sets import Histories, read_afterwards, set_reads
+from credit_hooks.langgraph.task import Task
 from credit_hooks.langgraph.values import Channels, channels, data_snapshot, sends
-from credit_hooks.record import MessageRecord, RunRecord, StepRecord
+from credit_hooks.record import MessageRecord, RunRecord
 
 if TYPE_CHECKING:
     from credit_hooks.langgraph.threads import Earlier, EarlierWrite
 
 __all__ = ["GraphRun"]
 
-_UNBOUND_WINDOW = 256
-"""How far back a message without identity or id is looked for by content."""
-
-_FRESH_WINDOW = 16
-"""How far back a message is looked for that was given its id after it was written."""
-
 _NOTHING = Channels([], [])
-
-_SHOWN = 128
-"""Newest messages of a prompt that are kept for its chat span; all of them are in its read set."""
 
 
 class GraphRun:
@@ -72,16 +57,15 @@ class GraphRun:
         self.interrupted = False
         self.run_ids: list[Any] = []
         """Every callback run id of this run."""
-        self._earlier = earlier
         self._waiting = waiting
         self._resumed_with: tuple[MessageRecord, ...] = ()
         self.data = DataFlow()
         self._calls = CallArguments()
         self._earlier_state = EarlierState(record, self.data, earlier_writes)
         self.generations = Generations()
+        self.messages = KnownMessages(record, authors, earlier, self._earlier_state.carried, self.data.calls)
+        self._histories = Histories(self.messages)
         self._message_channels = {"messages"}
-        self._histories: dict[tuple[str, str], tuple[list[Any], Task]] = {}
-        self._unbound: list[MessageRecord] = []
         self._sent: dict[int, Task] = {}
         self._handed_off: set[int] = set()
         """Updates that a task inside handed to the graph around it, seen again as the handoff passes outwards."""
@@ -96,14 +80,13 @@ class GraphRun:
         new: list[MessageRecord] = []
         rest = value
         if type(value) is dict:
-            base, new, rest, step.reads_count = self._read_history(task, value)
+            base, new, rest, step.reads_count = self._histories.read(task, value)
         split = channels(rest, self._message_channels) if rest else _NOTHING
         for channel, messages in split.messages:
-            known = self._known_to(task, messages, channel)
+            known = self.messages.given_to(task, messages, channel)
             if base is None and not new and isinstance(value, dict) and isinstance(value.get(channel), list):
                 new = known
-                task.seen = (channel, list(messages))
-                self._histories[task.scope, channel] = (list(messages), task)
+                self._histories.begin(task, channel, messages)
             else:
                 extras.update(dict.fromkeys(known))
             step.reads_count += len(known)
@@ -123,96 +106,9 @@ class GraphRun:
                 extras.update(dict.fromkeys(sender.step.writes or self.record.resolved_reads(sender.step)))
         if task.ns in self._waiting:
             extras.update(dict.fromkeys(self._resumed_with))
-        self._set_reads(task, base, new, extras)
+        set_reads(task, base, new, extras)
         if task.is_call:
             self._calls.note_call(step, value)
-
-    def _read_history(self, task: Task, state: dict[str, Any]) -> tuple[Task | None, list[MessageRecord], Any, int]:
-        """The longest message list of the state as (base task, what is new, the rest of the state, its length)."""
-        for channel, messages in state.items():
-            if type(messages) is not list or not messages:
-                continue
-            for scope in enclosing_scopes(task.scope):
-                before = self._histories.get((scope, channel))
-                # Slice equality settles on identity first: this is the whole cost of reading a long history.
-                if before is None or messages[: len(before[0])] != before[0]:
-                    continue
-                tail = messages[len(before[0]) :]
-                if not are_messages(tail):
-                    break
-                new = self._known_to(task, tail, channel)
-                history = list(messages)
-                self._histories[task.scope, channel] = (history, task)
-                task.seen = (channel, history)
-                rest = {key: item for key, item in state.items() if key != channel} if len(state) > 1 else None
-                return before[1], new, rest, len(messages)
-        return None, [], state, 0
-
-    def _set_reads(
-        self, task: Task, base: Task | None, new: list[MessageRecord], extras: dict[MessageRecord, None]
-    ) -> None:
-        step = task.step
-        task.extras = extras
-        if base is None:
-            step.reads_new = tuple(dict.fromkeys([*extras, *new]))
-            return
-        step.reads_base = base.step
-        if not extras and not base.extras:
-            step.reads_new = tuple(new)
-            return
-        step.reads_dropped = tuple(record for record in base.extras if record not in extras)
-        step.reads_new = (*(record for record in extras if record not in base.extras), *new)
-
-    def _known_to(self, task: Task, messages: list[Any], channel: str) -> list[MessageRecord]:
-        """The records of messages that a task was given; a call's arguments may be made up, see `arguments`."""
-        if task.is_call:
-            return [record for message in messages if (record := self._find(message)) is not None]
-        return [self.known(message, channel) for message in messages]
-
-    def known(self, message: Any, channel: str | None = None) -> MessageRecord:
-        """The record of a message that is read; one from before the run if nobody wrote it."""
-        record = self._find(message)
-        if record is not None:
-            return record
-        earlier = self._earlier.get(message_id(message) or "") or self._earlier.get(message_digest(message) or "")
-        if earlier is None:
-            return self._add(message, self.authors.outside(message), None, channel)
-        author = self.record.actor(*earlier.actor)  # type: ignore[arg-type]
-        record = self._add(message, author, None, channel, earlier_step_id=earlier.step_id)
-        self._earlier_state.carried[record] = earlier
-        return record
-
-    def _find(self, message: Any) -> MessageRecord | None:
-        record = self._by_identity(message)
-        if record is not None:
-            return record
-        own_id = message_id(message)
-        role = message_role(message)
-        for record in reversed(self._unbound[-_UNBOUND_WINDOW:]):
-            if record.snapshot.role == role and same_content(record.snapshot, message):
-                self._unbound.remove(record)
-                record.source = message
-                self.record.bind(message, record, own_id)
-                return record
-        return None
-
-    def _by_identity(self, message: Any) -> MessageRecord | None:
-        """The record of this object, or of the object it is a copy of."""
-        own_id = message_id(message)
-        record = self.record.by_object.get(id(message))
-        if record is not None:
-            if own_id is not None:  # the framework has given it one since it was written
-                self.record.by_id.setdefault(own_id, record)
-            return record
-        if own_id is None:
-            return None
-        record = self.record.by_id.get(own_id)
-        if record is None:  # a copy may turn up before anybody has read the original
-            newest = reversed(self._unbound[-_FRESH_WINDOW:])
-            record = next((known for known in newest if message_id(known.source) == own_id), None)
-        if record is not None:
-            self.record.bind(message, record, own_id)
-        return record
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
@@ -249,31 +145,19 @@ class GraphRun:
         results = dict.fromkeys(message for step in done for message in step.writes)
         if results:
             task.extras = {**task.extras, **results}
-            self._read_afterwards(task.step, results)
-
-    def _read_afterwards(self, step: StepRecord, results: dict[MessageRecord, None]) -> None:
-        """A step read these only after others had been given the same history as it."""
-        for other in self.record.steps:
-            if other.reads_base is step:
-                other.reads_new = (*(m for m in step.reads_new if m not in other.reads_dropped), *other.reads_new)
-                other.reads_dropped = (
-                    *step.reads_dropped,
-                    *(m for m in other.reads_dropped if m not in step.reads_new),
-                )
-                other.reads_base = step.reads_base
-        step.reads_new = tuple(dict.fromkeys([*step.reads_new, *results]))
+            read_afterwards(self.record, task.step, results)
 
     def _write_message(self, task: Task, channel: str, message: Any) -> None:
         if type(message) is RemoveMessage:
             task.step.removes += (str(message.id),)
             return
-        record = self._by_identity(message)
+        record = self.messages.by_identity(message)
         if record is not None and same_content(record.snapshot, message):
             self.record.bind(message, record)
             return
         version = 1 if record is None else record.version + 1
         author = self.authors.of_message(task, message)
-        added = self._add(message, author, task.step, channel, version=version)
+        added = self.messages.add(message, author, task.step, channel, version=version)
         generator = self.generations.of_message(task, message)
         if generator is not None:
             generator.generates += (added,)
@@ -302,41 +186,14 @@ class GraphRun:
         for channel, value, records in passed:
             self.data.know(scope, channel, value, records, task.superstep, of_call=task.is_call)
 
-    def _add(
-        self,
-        message: Any,
-        author: Any,
-        step: StepRecord | None,
-        channel: str | None,
-        *,
-        version: int = 1,
-        earlier_step_id: str | None = None,
-    ) -> MessageRecord:
-        own_id = message_id(message)
-        record = self.record.add_message(
-            message,
-            snapshot(message),
-            author,
-            step,
-            source_id=own_id,
-            channel=channel or None,
-            version=version,
-            earlier_step_id=earlier_step_id,
-        )
-        if own_id is None:
-            self._unbound.append(record)
-        for call_id in tool_call_ids(message):
-            self.data.calls[call_id] = record
-        return record
-
-    # --- graphs inside tasks, sends, model and tool calls -------------------------------------------------------------
+    # --- the run, graphs inside its tasks, sends -------------------------------------------------------------
 
     def start(self, inputs: Any) -> None:
         """Note what the run was given."""
         split = channels(inputs, self._message_channels)
         for channel, messages in split.messages:
             for message in messages:
-                self.known(message, channel)
+                self.messages.read(message, channel)
         if split.data:
             user = self.authors.user()
             record = self.record.add_message(inputs, data_snapshot(split.data), user, None)
@@ -353,7 +210,7 @@ class GraphRun:
         split = channels(inputs, self._message_channels)
         for channel, messages in split.messages:
             for message in messages:
-                if self._find(message) is None:
+                if self.messages.find(message) is None:
                     self._write_message(task, channel, message)
         for channel, value in split.data:
             records = tuple(self.data.read(task, channel, value))
@@ -376,45 +233,6 @@ class GraphRun:
             self.data.keep(send)
             self._sent[id(send.arg)] = task
 
-    def chat_started(self, task: Task, step: StepRecord, prompt: Sequence[Any]) -> None:
-        """Note what a model is shown. What was made for the prompt alone was made from what the task could see."""
-        visible = task.seen[1] if task.seen is not None else []
-        instructions = _leading_instructions(prompt)
-        # As in `_read_history`: almost every prompt is the history the task was given, and costs one comparison.
-        if visible and not task.extras and prompt[instructions:] == visible:
-            step.reads_base = task.step
-            step.shown_reads = True
-            shown = prompt[:instructions]
-        else:
-            self._read_prompt(task, step, prompt)
-            shown = [*prompt[:instructions], *prompt[max(instructions, len(prompt) - _SHOWN) :]]
-        step.prompt = tuple(self.record.by_object.get(id(message)) or snapshot(message) for message in shown)
-
-    def _read_prompt(self, task: Task, step: StepRecord, prompt: Sequence[Any]) -> None:
-        body = [message for message in prompt if message_role(message) != "system"]
-        known = [self._find(message) for message in body]
-        consumed = dict.fromkeys(record for record in known if record is not None)
-        if len(consumed) == len(body):
-            step.reads_new = tuple(consumed)
-        else:
-            step.reads_base = None if task.step is self.record.root else task.step
-            before = self.record.resolved_reads(task.step)
-            step.reads_new = tuple(record for record in consumed if record not in before)
-
-    def tool_ended(self, task: Task, step: StepRecord, output: Any) -> None:
-        """Note what a tool returned; agents that it ran were read for it."""
-        inside = in_plan_order(self.record.agents_inside(step))
-        results = dict.fromkeys(message for other in inside for message in other.writes)
-        step.reads_new = tuple(dict.fromkeys([*step.reads_new, *results]))
-        self.sent(task, output)
-
-    def tool_started(self, step: StepRecord, call_id: str | None) -> None:
-        """Note which message asked for a tool."""
-        if call_id is not None:
-            self.generations.tool_started(step, call_id)
-            if call_id in self.data.calls:
-                step.reads_new = (self.data.calls[call_id],)
-
     @property
     def carried(self) -> Mapping[MessageRecord, Earlier]:
         """What was known before of the messages that the run found in its state."""
@@ -423,50 +241,21 @@ class GraphRun:
     def settle(self) -> None:
         """Say what must not depend on who was faster, now that all is known. Off the user's path."""
         if all(not message.id for message in self.record.messages):  # else some have been shown where they are
-            self._plan_tools()
+            plan_tools(self.record, self.data.calls)
             order_messages(self.record)
         self._earlier_state.settle()
         self._calls.settle()
         for caller, results in self._calls.callers():
             if caller.writes and results:
-                self._read_afterwards(caller, dict.fromkeys(results))
-        self.record.answer = self.answer(self.record.output)
-
-    def _plan_tools(self) -> None:
-        """Tools that ran side by side in one task, in the order of the message that called them."""
-        rank = {call_id: place for place, call_id in enumerate(self.data.calls)}
-        for step in self.record.steps:
-            place = rank.get(step.attributes.get(sc.GEN_AI_TOOL_CALL_ID, "")) if step.kind == "tool" else None
-            if place is not None:
-                step.plan = ("tools", -1, (place,))
+                read_afterwards(self.record, caller, dict.fromkeys(results))
+        output = self.record.output
+        said = None if output is None else channels(output, self._message_channels)
+        self.record.answer = answer_of(self.record, said)
 
     def close(self) -> None:
         """Cut what refers back, at the run's end: see :meth:`credit_hooks.record.RunRecord.dissolve`."""
         self._histories.clear()
         self._sent.clear()
-
-    def answer(self, output: Any) -> MessageRecord | None:
-        """The run's answer: the last message of its output, else the last data written, else the last message."""
-        split = channels(output, self._message_channels) if output is not None else None
-        if split is not None:
-            last = [self.record.by_object.get(id(messages[-1])) for _, messages in split.messages]
-            found = [record for record in last if record is not None and record.step is not None]
-            if found:
-                return max(found, key=lambda record: record.index)
-        written = [record for record in self.record.messages if record.step is not None]
-        said = [record for record in written if record.snapshot.role != "data"]
-        if split is not None and split.data and not split.messages:
-            said = []
-        last_said = said or written
-        return last_said[-1] if last_said else None
-
-
-def _leading_instructions(prompt: Sequence[Any]) -> int:
-    """How many system messages a prompt starts with."""
-    for index, message in enumerate(prompt):
-        if message_role(message) != "system":
-            return index
-    return len(prompt)
 
 
 def _empty(value: Any) -> bool:
