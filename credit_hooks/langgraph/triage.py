@@ -52,6 +52,7 @@ class TriageMiddleware(AgentMiddleware[Any, Any, Any]):
     raises, takes too long or is no better. Critiques of earlier runs of the same thread or task are added to the system
     prompt, where `queue` has some. Runs without a :class:`CreditCallback` are left alone: nothing would be recorded.
 
+    Put it last in the list: commands of middleware inside of it are those of its last call, whichever answer stands.
     A client that streams tokens has seen those of the first answer by then, and sees those of the retry as well.
 
     Args:

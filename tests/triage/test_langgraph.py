@@ -22,6 +22,8 @@ from credit_hooks.langgraph import CreditCallback
 from credit_hooks.langgraph.triage import TriageMiddleware
 from credit_hooks.store import RunStore
 from credit_hooks.triage import RULES, Finding, Judged, RetryLimits, TriagePolicy, TriageQueue
+from credit_hooks_adapters import read
+from credit_hooks_exporters import OTLPFileSpanExporter
 
 CALL = {"name": "lookup", "args": {"city": "Bonn"}, "id": "c1", "type": "tool_call"}
 BLAME = TriagePolicy(below_probability=None, below_confidence=None, low_evidence=False, least_blame=0.2)
@@ -59,17 +61,24 @@ def made_up(*retries):
 class Desk:
     """An agent with a tool that always fails, captured, with triage."""
 
-    def __init__(self, model, limits=None, path=None, queue=None, **options):
+    def __init__(self, model, limits=None, path=None, queue=None, exported=None, **options):
         self.spans = InMemorySpanExporter()
         provider = TracerProvider()
         provider.add_span_processor(SimpleSpanProcessor(self.spans))
+        if exported is not None:
+            provider.add_span_processor(SimpleSpanProcessor(OTLPFileSpanExporter(exported)))
+        self.provider = provider
         self.model, self.lookups = model, 0
         self.queue = queue or TriageQueue(BLAME, store=path)
         self.middleware = TriageMiddleware(
             limits or RetryLimits(total=10), queue=self.queue, tracer_provider=provider, **options
         )
         self.callback = CreditCallback(
-            evaluate=lambda run: "43" in run.answer, store=path, exporters=[self.queue], tracer_provider=provider
+            evaluate=lambda run: "43" in run.answer,
+            store=path,
+            exporters=[self.queue],
+            tracer_provider=provider,
+            capture_content=True,
         )
         self.agent = self.build([self.middleware])
 
@@ -298,3 +307,12 @@ def test_findings_of_the_users_own():
 
     desk = Desk(Scripted(answers=[AIMessage("42"), AIMessage("It is 43.")], prompts=[]), signals=[too_short])
     assert texts(desk.ask())[-1] == "It is 43."
+
+
+def test_the_span_of_a_retry_is_no_step_of_the_run(tmp_path):
+    desk = Desk(made_up(AIMessage("", tool_calls=[CALL])), path=tmp_path / "r.db", exported=tmp_path / "trace.jsonl")
+    desk.ask()
+    desk.provider.shutdown()
+    (read_back,) = read(tmp_path / "trace.jsonl")
+    assert "retry worker" in (tmp_path / "trace.jsonl").read_text()
+    assert read_back == desk.run.trajectory
