@@ -115,7 +115,7 @@ CREDIT_RETRY_SIGNALS: Final = "credit.retry.signals"
 CREDIT_RETRY_BEFORE: Final = "credit.retry.severity.before"
 CREDIT_RETRY_AFTER: Final = "credit.retry.severity.after"
 CREDIT_RETRY_END: Final = "credit.retry.end"
-CREDIT_RETRY_TOKENS: Final = "credit.retry.tokens"  # noqa: S105 - a count of tokens, not a secret
+CREDIT_RETRY_TOKENS: Final = "credit.retry.tokens"
 
 # On metrics only.
 CREDIT_SIGN: Final = "credit.sign"
