@@ -171,7 +171,10 @@ async def test_a_retry_that_takes_too_long_changes_nothing():
         for event in slow:
             event.set()
     assert desk.middleware.stats["timeout"] == other.middleware.stats["timeout"] == 1
-    assert other.callback.flush()
+    for each in (desk, other):
+        assert each.callback.flush()
+        assert each.callback.failures == []
+        assert each.callback.open_entries == 0
 
 
 def test_what_the_first_call_raises_is_the_users():
