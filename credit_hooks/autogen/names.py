@@ -16,6 +16,7 @@ from opentelemetry.trace import NoOpTracerProvider, ProxyTracerProvider, get_tra
 __all__ = [
     "PRIVATE_NAMES",
     "agents",
+    "approves_code",
     "code_executor",
     "context_messages",
     "edges_of",
@@ -70,7 +71,7 @@ PRIVATE_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
         "_system_messages",
         "_memory",
     ),
-    "CodeExecutorAgent": ("_model_client", "_model_context", "_code_executor"),
+    "CodeExecutorAgent": ("_model_client", "_model_context", "_code_executor", "_approval_func"),
     "SocietyOfMindAgent": ("_team", "_model_client", "_model_context"),
     "MessageFilterAgent": ("_wrapped_agent",),
     "AgentTool": ("_task_runner",),
@@ -178,6 +179,11 @@ def memories(agent: Any) -> list[Any]:
 def code_executor(agent: Any) -> Any:
     """What runs the code that an agent is given. None: nothing does."""
     return getattr(agent, "_code_executor", None)
+
+
+def approves_code(agent: Any) -> bool:
+    """Whether somebody is asked before an agent's code is run."""
+    return getattr(agent, "_approval_func", None) is not None
 
 
 def termination_condition(team: Any) -> Any:

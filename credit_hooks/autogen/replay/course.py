@@ -21,7 +21,7 @@ from credit_hooks.autogen.replay.recording import CallKind
 from credit_hooks.autogen.replay.rules import Repeat, ToolRules, stopped_by
 from credit_hooks.autogen.replay.speaker import MaskedTurn, Speaker, remember, spoken
 from credit_hooks.autogen.replay.taped import TapedClient, TapedExecutor, TapedMemory, tape_workbench
-from credit_hooks.errors import ConfigurationError
+from credit_hooks.errors import ConfigurationError, ReplayStoppedError
 from credit_hooks.replay import Intervention, Recorded, RunMeter
 
 __all__ = ["ReplayCourse", "Seated"]
@@ -64,6 +64,7 @@ class ReplayCourse:
         """Whether the run itself is going on, not one before it."""
         self._is_identity = not (intervention.masked or intervention.absent or intervention.replaced)
         self._max_turns = max_turns
+        self._is_given_up = False
         self._asked: Counter[tuple[str, str, str]] = Counter()
         self._seats: list[Seated] = []
         self.ended: set[Place] = set()
@@ -108,7 +109,7 @@ class ReplayCourse:
 
     def give_up(self) -> None:
         """Stop whatever is going on."""
-        self.meter.stop(self.meter.stopped or "the replay was given up")
+        self._is_given_up = True
         self.token.cancel()
         for call in list(self._live):
             call.cancel()
@@ -147,7 +148,10 @@ class ReplayCourse:
         self.check()
         claim = self.index.tape.claim(key, self.meter, self.intervention.draw)
         if claim.state != "mine":
-            recorded = await asyncio.shield(asyncio.wrap_future(claim.flight))
+            try:
+                recorded = await asyncio.shield(asyncio.wrap_future(claim.flight))
+            except ReplayStoppedError as error:  # of the replay that executed it
+                raise self.meter.stop(str(error)) from error
             if counts:
                 self.meter.count_pinned(recorded.model_calls)
             return recorded.output
@@ -193,6 +197,8 @@ class ReplayCourse:
         """Stop here if this replay was stopped: AutoGen makes results of what tools raise, and goes on."""
         if self.meter.stopped is not None:
             raise self.meter.stop(self.meter.stopped)
+        if self._is_given_up:
+            raise ReplayStoppedError("the replay was given up")
 
     def _pinned(self, path: str, name: str) -> Outcome:
         results = self.index.results.get((path, name)) or next(
@@ -228,6 +234,7 @@ class Seated:
         self.speaker: ChatCompletionClient | None = None
         """The model that speaks in its place, in this turn. None: its own."""
         self._is_opaque = member.is_opaque
+        self._asks_people = member.asks_people
         self._heard: list[list[Any]] = []
         """What it was given, turn by turn."""
         self._behind = 0
@@ -356,8 +363,7 @@ class Seated:
             yield item
 
     def _allowed(self) -> Outcome | None:
-        is_human = type(self.agent).__name__ == "UserProxyAgent"
-        rule = self.course.rules.of(self.agent.name, self.agent, "stop" if is_human else "repeat")
+        rule = self.course.rules.of(self.agent.name, self.agent, "stop" if self._asks_people else "repeat")
         if rule == "stop":
             raise self.course.meter.stop(stopped_by("agent", self.agent.name))
         return self.course._pinned(self.path, "") if rule == "pin" else None

@@ -80,6 +80,8 @@ class Index:
         """Path to the agent's last answer."""
         self.team_turns: Counter[str] = Counter()
         """Team's path to the most turns that its members took in one run."""
+        self._steering: set[str] = set()
+        """Messages that say no more than that a handoff was made: they go with the turn that made it."""
         self._record_calls()
         self._record_turns()
         self._find_places(trajectory)
@@ -142,10 +144,10 @@ class Index:
             if message is None or message.step_id != turn.step_id:
                 continue
             if isinstance(said, ToolCallExecutionEvent):
-                if not handoffs.issuperset(result.name for result in said.content):
-                    found.rounds.append((message.actor_id, message.id))
-                else:
-                    found.rounds.append(("", ""))
+                steers = handoffs.issuperset(result.name for result in said.content)
+                found.rounds.append(("", "") if steers else (message.actor_id, message.id))
+                if steers:
+                    self._steering.add(message.id)
             elif message.actor_id == turn.path:
                 if message.id not in found.own:
                     found.own.append(message.id)
@@ -166,7 +168,8 @@ class Index:
 
     def _notes(self, trajectory: Trajectory) -> tuple[str, ...]:
         played = {message_id for player in self.players for message_id in player.message_ids}
-        left = [message for message in trajectory.messages if message.id not in played and _has_author(message)]
+        played |= self._steering
+        left = [message for message in trajectory.messages if message.id not in played and message.step_id is not None]
         managers = sorted({message.actor_id for message in left if _is_manager(message, trajectory)})
         notes = [f"{name} stays in every replay: it decides who speaks" for name in managers]
         others = sum(not _is_manager(message, trajectory) for message in left)
@@ -188,10 +191,6 @@ def _ended_first(other: TakenTurn, turn: TakenTurn) -> bool:
 
 def _is_among(actor_id: str, agents: Collection[str]) -> bool:
     return actor_id in agents or actor_id.rpartition("/")[2] in agents
-
-
-def _has_author(message: Message) -> bool:
-    return message.step_id is not None
 
 
 def _is_manager(message: Message, trajectory: Trajectory) -> bool:

@@ -26,6 +26,8 @@ class Member(NamedTuple):
     is_team: bool
     is_opaque: bool
     """Whether what it does in a turn cannot be seen: only whole turns can be pinned."""
+    asks_people: bool = False
+    """Whether somebody outside is asked in its turns."""
 
 
 def members(runner: Any, path: str = "") -> Iterator[Member]:
@@ -41,7 +43,8 @@ def members(runner: Any, path: str = "") -> Iterator[Member]:
         yield from members(wrapped, path)
         return
     inside = list(_inside(runner, path))
-    yield Member(path, runner, False, not inside and _is_opaque(runner))
+    asks_people = type(runner).__name__ == _HUMAN or names.approves_code(runner)
+    yield Member(path, runner, False, asks_people or (not inside and _is_opaque(runner)), asks_people)
     yield from inside
 
 
@@ -69,4 +72,4 @@ def _is_opaque(agent: Any) -> bool:
     kind = type(agent)
     methods = [getattr(kind, name, None) for name in ("on_messages", "on_messages_stream")]
     known = all(str(getattr(method, "__module__", "")).startswith(_OWN_TURNS) for method in methods)
-    return not known or kind.__name__ == _HUMAN
+    return not known

@@ -14,6 +14,7 @@ from autogen_core.tools import StaticStreamWorkbench, StaticWorkbench, TextResul
 from credit_hooks.autogen import names
 from credit_hooks.autogen.replay.index import Outcome
 from credit_hooks.autogen.replay.rules import Repeat
+from credit_hooks.errors import ReplayStoppedError
 
 if TYPE_CHECKING:
     from credit_hooks.autogen.replay.course import ReplayCourse, Seated
@@ -146,7 +147,10 @@ class _TapedTools(_Taped):
         rule: Repeat = self._course.rules.of(name, tool)
         if tool is None and isinstance(self._original, StaticWorkbench):
             rule = "repeat"  # there is no such tool, and the model is told so
-        outcome: Outcome = await self._course.ask("tool", self._path, (name, dict(arguments or {})), live, rule)
+        try:
+            outcome: Outcome = await self._course.ask("tool", self._path, (name, dict(arguments or {})), live, rule)
+        except ReplayStoppedError as error:  # raised here, the agent would wait for its tools for ever
+            return Outcome(ToolResult(name=name, result=[TextResultContent(content=str(error))], is_error=True))
         return outcome
 
 

@@ -7,9 +7,17 @@ from collections import Counter
 from autogen_agentchat.agents import AssistantAgent, BaseChatAgent, SocietyOfMindAgent
 from autogen_agentchat.base import Response
 from autogen_agentchat.messages import TextMessage
-from autogen_agentchat.teams import DiGraphBuilder, GraphFlow, RoundRobinGroupChat, SelectorGroupChat
+from autogen_agentchat.teams import (
+    DiGraphBuilder,
+    GraphFlow,
+    MagenticOneGroupChat,
+    RoundRobinGroupChat,
+    SelectorGroupChat,
+)
 from autogen_agentchat.tools import AgentTool
+from autogen_core.models import UserMessage
 from team_cases.kit import ScriptedClient, call
+from team_cases.teams import _ledger as ledger
 
 
 def digest(*said):
@@ -143,16 +151,16 @@ def custom(cast):
 
 
 def magentic(cast):
-    """An orchestrator whose choices are fixed, and whose last word depends on all that was said."""
-    from autogen_agentchat.teams import MagenticOneGroupChat
-    from team_cases.teams import _ledger
-
-    plan = iter(
-        ("facts", "plan", _ledger(False, "a", "do a"), _ledger(False, "b", "do b"), _ledger(True, "b", ""), None)
-    )
+    """An orchestrator that asks a, then b, and whose last word depends on all that was said."""
 
     def conduct(name, messages):
-        return next(plan) or cast.said(name, messages)
+        asked = messages[-1].content
+        if "pure JSON" not in asked:
+            return cast.said(name, messages)
+        speakers = [message.source for message in messages if isinstance(message, UserMessage)]
+        if "b" in speakers:
+            return ledger(True, "b", "")
+        return ledger(False, "b", "do b") if "a" in speakers else ledger(False, "a", "do a")
 
     members = [cast.agent("a"), cast.agent("b")]
     return MagenticOneGroupChat(members, model_client=cast.client("manager", conduct))
