@@ -11,8 +11,9 @@ from credit_hooks.trajectory import BlobPart, Message
 from credit_hooks_exporters.ids import credit_id, digest, encode, row_id
 from credit_hooks_exporters.ledger import Ledger
 from credit_hooks_exporters.options import Options
-from credit_hooks_exporters.seat import Seat, SeatedRun, Turn
+from credit_hooks_exporters.seat import Seat, SeatedRun
 from credit_hooks_exporters.siblings import Candidate, Siblings
+from credit_hooks_exporters.turns import Turn
 
 __all__ = ["META_COLUMNS", "Case", "Example", "Row", "group_of", "task_key"]
 

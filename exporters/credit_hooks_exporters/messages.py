@@ -75,6 +75,27 @@ COLUMNS: Final[Mapping[str, str]] = {
 """Kinds of the columns, in the order of the Parquet file. `parts` is JSON in a string, so that nothing is injected."""
 
 
+class _Choice(NamedTuple):
+    """Which rows are written."""
+
+    agents: Collection[str]
+    """Ids or names. Empty: of everybody."""
+    uncredited_runs: bool
+    unscored_messages: bool
+
+    def refusal(self, row: Mapping[str, Any], run: CreditedRun) -> str | None:
+        """Why a row is left out. None: it is written."""
+        if run.credit.status != "credited" and not self.uncredited_runs:
+            return f"run_{run.credit.status}"
+        if row["reward"] is None and not self.unscored_messages:
+            return "unscored"
+        if self.agents and row["agent"] not in self.agents:
+            actor = run.trajectory.actor_by_id.get(row["agent"])
+            if actor is None or actor.name not in self.agents:
+                return "other_agent"
+        return None
+
+
 class MessagesExporter:
     """Writes credited runs as one row per message, JSON lines or Parquet."""
 
@@ -119,6 +140,7 @@ class MessagesExporter:
                 f"{path}: format messages is written as JSON lines (.jsonl) or Parquet (.parquet), not as {path.suffix}"
             )
         wanted = {agents} if isinstance(agents, str) else set(agents)
+        choice = _Choice(wanted, uncredited_runs, unscored_messages)
         kind = container or ("parquet" if path.suffix == ".parquet" else "jsonl")
         columns = COLUMNS if kind == "parquet" else {name: COLUMNS[name] for name in sorted(COLUMNS)}
         read = written = 0
@@ -128,15 +150,8 @@ class MessagesExporter:
             table = opened(file, columns, kind)
             for run in runs:
                 read += 1
-                names = {actor.id: actor.name for actor in run.trajectory.actors}
                 for row in rows(run):
-                    reason = None
-                    if wanted and not wanted & {row["agent"], names.get(row["agent"])}:
-                        reason = "other_agent"
-                    if row["reward"] is None and not unscored_messages:
-                        reason = "unscored"
-                    if run.credit.status != "credited" and not uncredited_runs:
-                        reason = f"run_{run.credit.status}"
+                    reason = choice.refusal(row, run)
                     if reason is None and not seen.add(int(row["row_id"][:16], 16)):
                         reason = "duplicate"
                     if reason is None:

@@ -8,8 +8,9 @@ from typing import Final
 from credit_hooks_exporters.examples import Case, Row
 from credit_hooks_exporters.formats import Format
 from credit_hooks_exporters.preferences import preferences
-from credit_hooks_exporters.seat import Seat, Turn
+from credit_hooks_exporters.seat import Seat
 from credit_hooks_exporters.table import TableExporter
+from credit_hooks_exporters.turns import Turn
 
 __all__ = ["OPENAI", "stated"]
 

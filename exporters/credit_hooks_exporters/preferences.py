@@ -13,8 +13,9 @@ from credit_hooks.language import ENGLISH
 from credit_hooks.trajectory import BlobPart
 from credit_hooks_exporters.examples import Case, Example, task_key
 from credit_hooks_exporters.ids import digest, encode
-from credit_hooks_exporters.seat import SeatedRun, Turn, call_id
+from credit_hooks_exporters.seat import SeatedRun
 from credit_hooks_exporters.siblings import Candidate
+from credit_hooks_exporters.turns import Turn, call_id
 
 __all__ = ["Preference", "preferences", "unpaired_failures"]
 

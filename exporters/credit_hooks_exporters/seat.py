@@ -11,34 +11,29 @@ differ, and nine letters and digits are what the strictest template (Mistral's) 
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from credit_hooks.trajectory import (
-    Actor,
-    BlobPart,
-    DataPart,
-    Message,
-    TextPart,
-    ToolCallPart,
-    ToolResultPart,
-    Trajectory,
-    WithheldPart,
+from credit_hooks.trajectory import Actor, Message, ToolCallPart, ToolResultPart, Trajectory, WithheldPart
+from credit_hooks_exporters.tool_answers import Answered, tool_answers
+from credit_hooks_exporters.turns import (
+    OPENING,
+    PROCEED,
+    Turn,
+    alternating,
+    arguments_object,
+    arguments_string,
+    as_json,
+    call_id,
+    call_text,
+    joined,
+    merged,
+    own_text,
 )
 
-__all__ = ["OPENING", "PROCEED", "Seat", "SeatedRun", "Turn", "View", "call_id"]
-
-Turn: TypeAlias = dict[str, Any]
-"""One chat message: `role`, `content` (never None), and where stated `tool_calls`, `tool_call_id`, `name`."""
-
-OPENING: Final = "Begin."
-"""User turn put first where an author acted without having read anything and the task's text is unknown."""
-PROCEED: Final = "Continue."
-"""User turn after an own message where the author went on without reading anything: trainers take a prompt that ends
-with an assistant turn for one to be continued. Under strict alternation also between two own messages."""
+__all__ = ["Seat", "SeatedRun", "View"]
 
 
 class Seat(BaseModel):
@@ -72,26 +67,14 @@ class View(NamedTuple):
     """The message as the author's own turn."""
 
 
-class _Answer(NamedTuple):
-    """Which call a tool result answers."""
-
-    message_id: str
-    call: int
-
-
-def call_id(number: int) -> str:
-    """Id of the call of this number in a view: nine letters and digits."""
-    return f"call{number:05}"
-
-
 class SeatedRun:
     """A run as its authors saw it. Reading is cheap to repeat; nothing is written into the trajectory."""
 
     def __init__(self, trajectory: Trajectory, seat: Seat) -> None:
         self.trajectory = trajectory
         self.seat = seat
-        self._answers = _answers(trajectory)
-        self._texts = {message.id: _own_text(message) for message in reversed(trajectory.messages)}
+        self._answers = tool_answers(trajectory)
+        self._texts = {message.id: own_text(message) for message in reversed(trajectory.messages)}
         self._withheld = {
             message.id
             for message in trajectory.messages
@@ -114,12 +97,12 @@ class SeatedRun:
         if self.seat.text_tools or not any(turn["role"] == "user" for turn in turns):
             turns = self._opened(turns)
         if self.seat.strict_alternation:
-            turns = list(_alternating(turns))
+            turns = list(alternating(turns))
         if turns[-1]["role"] == "assistant":
             turns.append({"role": "user", "content": PROCEED})
         calls = [part for part in message.parts if isinstance(part, ToolCallPart)]
         return View(
-            self._with_system(_merged(turns), read, author), self._spoken(self._texts[message.id], calls, numbers)
+            self._with_system(merged(turns), read, author), self._spoken(self._texts[message.id], calls, numbers)
         )
 
     def tools(self, actor_id: str) -> list[JsonValue]:
@@ -166,17 +149,17 @@ class SeatedRun:
                 yield {"role": "user", "content": self._prefix(message.actor_id) + text}
 
     def _own_turns(
-        self, message: Message, results: Mapping[_Answer, ToolResultPart], numbers: Iterator[int]
+        self, message: Message, results: Mapping[Answered, ToolResultPart], numbers: Iterator[int]
     ) -> Iterator[Turn]:
         """An own message and what came back of its calls; calls that nothing came back of are left out."""
         calls = [part for part in message.parts if isinstance(part, ToolCallPart)]
-        answers = [results.get(_Answer(message.id, number)) for number in range(len(calls))]
+        answers = [results.get(Answered(message.id, number)) for number in range(len(calls))]
         pairs = [(call, answer) for call, answer in zip(calls, answers, strict=True) if answer is not None]
         turn = self._spoken(self._texts[message.id], [call for call, _ in pairs], numbers)
         if turn["content"] or pairs:
             yield turn
         for number, (call, answer) in enumerate(pairs):
-            text = answer.result if isinstance(answer.result, str) else _json(answer.result)
+            text = answer.result if isinstance(answer.result, str) else as_json(answer.result)
             if self.seat.text_tools:
                 yield {"role": "user", "content": f"[{call.name}] {text}"}
             else:
@@ -186,14 +169,14 @@ class SeatedRun:
     def _spoken(self, content: str, calls: Sequence[ToolCallPart], numbers: Iterator[int]) -> Turn:
         """An assistant turn."""
         if self.seat.text_tools:
-            return {"role": "assistant", "content": _joined([content, *map(_call_text, calls)])}
+            return {"role": "assistant", "content": joined([content, *map(call_text, calls)])}
         turn: Turn = {"role": "assistant", "content": content}
-        write = _as_object if self.seat.arguments == "dict" else _as_string
+        write = arguments_object if self.seat.arguments == "dict" else arguments_string
         functions = [{"name": call.name, "arguments": write(call.arguments)} for call in calls]
         tool_calls = [{"id": call_id(next(numbers)), "type": "function", "function": made} for made in functions]
         return {**turn, "tool_calls": tool_calls} if tool_calls else turn
 
-    def _results(self, read: Iterable[Message]) -> dict[_Answer, ToolResultPart]:
+    def _results(self, read: Iterable[Message]) -> dict[Answered, ToolResultPart]:
         """Tool results that were read, by the call they answer."""
         return {
             answer: part
@@ -214,13 +197,13 @@ class SeatedRun:
         return [{"role": "user", "content": self.trajectory.task or OPENING}, *turns]
 
     def _with_system(self, turns: list[Turn], read: Iterable[Message], author: str) -> list[Turn]:
-        system = _joined(dict.fromkeys(self._instructions(read, author)))
+        system = joined(dict.fromkeys(self._instructions(read, author)))
         if not system:
             return turns
         if not self.seat.fold_system:
             return [{"role": "system", "content": system}, *turns]
         first = next(number for number, turn in enumerate(turns) if turn["role"] == "user")
-        turns[first] = {**turns[first], "content": _joined([system, turns[first]["content"]])}
+        turns[first] = {**turns[first], "content": joined([system, turns[first]["content"]])}
         return turns
 
     def _instructions(self, read: Iterable[Message], author: str) -> Iterator[str]:
@@ -235,98 +218,3 @@ class SeatedRun:
     def _is_agent(self, actor_id: str) -> bool:
         actor: Actor | None = self.trajectory.actor_by_id.get(actor_id)
         return actor is None or actor.kind in ("agent", "orchestrator", "unknown")
-
-
-def _answers(trajectory: Trajectory) -> dict[tuple[str, int], _Answer]:
-    """The call that each tool result answers, by (message id, part): the nearest before it with its id.
-
-    Two agents may use the same call ids, so a call that the result's own step read goes first. Results without an id
-    answer the first open call without one that their step read: a guess by order alone could give an agent the result
-    of somebody else.
-    """
-    calls: dict[str | None, list[tuple[_Answer, str]]] = {}
-    answers: dict[tuple[str, int], _Answer] = {}
-    for message in trajectory.messages:
-        results = [(number, part) for number, part in enumerate(message.parts) if isinstance(part, ToolResultPart)]
-        parents = frozenset(trajectory.parents(message.id)) if results else frozenset[str]()
-        for number, part in results:
-            candidates = calls.get(part.id, [])
-            read = [found for found in candidates if found[0].message_id in parents]
-            if part.id is None:
-                taken = set(answers.values())
-                read = [(call, name) for call, name in read if call not in taken and part.name in (None, name)]
-                candidates = read = read[:1]
-            if chosen := (read or candidates):
-                answers[message.id, number] = chosen[-1][0]
-        own = (part for part in message.parts if isinstance(part, ToolCallPart))
-        for number, call in enumerate(own):
-            calls.setdefault(call.id, []).append((_Answer(message.id, number), call.name))
-    return answers
-
-
-def _own_text(message: Message) -> str:
-    """Text, data and the mention of attachments; no reasoning, no tool calls, no tool results."""
-    return _joined(_part_text(part) for part in message.parts)
-
-
-def _part_text(part: object) -> str:
-    match part:
-        case TextPart(text=text):
-            return text
-        case DataPart(name=name, value=value):
-            text = value if isinstance(value, str) else _json(value)
-            return f"{name}: {text}" if name else text
-        case BlobPart(mime_type=mime_type):
-            return f"(attachment: {mime_type or 'file'})"
-        case _:
-            return ""
-
-
-def _call_text(part: ToolCallPart) -> str:
-    return f"{part.name}({_as_string(part.arguments)})"
-
-
-def _as_object(arguments: JsonValue) -> dict[str, JsonValue]:
-    """Arguments as templates want them; what is no object is kept under `input`."""
-    if isinstance(arguments, str):
-        try:
-            decoded = json.loads(arguments)
-        except (ValueError, RecursionError):
-            decoded = None
-        arguments = decoded if isinstance(decoded, dict) else {"input": arguments}
-    if arguments is None:
-        return {}
-    return arguments if isinstance(arguments, dict) else {"input": arguments}
-
-
-def _as_string(arguments: JsonValue) -> str:
-    return arguments if isinstance(arguments, str) else _json({} if arguments is None else arguments)
-
-
-def _json(value: JsonValue) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _joined(texts: Iterable[str]) -> str:
-    return "\n\n".join(text for text in texts if text)
-
-
-def _merged(turns: Iterable[Turn]) -> list[Turn]:
-    """Adjacent user turns as one, as most templates want it."""
-    merged: list[Turn] = []
-    for turn in turns:
-        if merged and turn["role"] == merged[-1]["role"] == "user":
-            merged[-1] = {**merged[-1], "content": _joined([merged[-1]["content"], turn["content"]])}
-        else:
-            merged.append(turn)
-    return merged
-
-
-def _alternating(turns: Iterable[Turn]) -> Iterator[Turn]:
-    """With a user turn between own messages."""
-    last = "user"
-    for turn in turns:
-        if turn["role"] == last == "assistant":
-            yield {"role": "user", "content": PROCEED}
-        yield turn
-        last = turn["role"]

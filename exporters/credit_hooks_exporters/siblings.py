@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from credit_hooks.failure.pairs import Attempt
-from credit_hooks_exporters.seat import Turn
+from credit_hooks_exporters.turns import Turn
 
 __all__ = ["Candidate", "Siblings"]
 

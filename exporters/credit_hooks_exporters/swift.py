@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from credit_hooks_exporters.examples import META_COLUMNS, Case, Row
 from credit_hooks_exporters.formats import Format
-from credit_hooks_exporters.seat import Turn
 from credit_hooks_exporters.table import TableExporter
+from credit_hooks_exporters.turns import Turn
 
 __all__ = ["SWIFT"]
 

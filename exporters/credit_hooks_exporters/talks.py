@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from credit_hooks_exporters.examples import Case, Example
-from credit_hooks_exporters.seat import Turn
+from credit_hooks_exporters.turns import Turn
 
 __all__ = ["Talk", "talks"]
 

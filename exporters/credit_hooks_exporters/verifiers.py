@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from credit_hooks_exporters.examples import META_COLUMNS, Case, Row, task_key
 from credit_hooks_exporters.formats import Format
-from credit_hooks_exporters.seat import Seat, Turn
+from credit_hooks_exporters.seat import Seat
 from credit_hooks_exporters.table import TableExporter
 from credit_hooks_exporters.talks import talks
+from credit_hooks_exporters.turns import Turn
 
 __all__ = ["VERIFIERS", "as_episode", "stamp_advantages"]
 
