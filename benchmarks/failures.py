@@ -1,6 +1,6 @@
 """Who erred first, and when: failure logs that others labelled, and faults injected into a team that is run again.
 
-    python benchmarks/failures.py            # all of it, about two minutes
+    python benchmarks/failures.py            # all of it, some minutes; needs credit-hooks[langgraph]
     python benchmarks/failures.py --quick    # fewer injected faults
 
 Scoring is strict: the labelled step itself, by index, never by text; the labelled agent by its exact name. A run for
@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from injected import TEAMS, measure
+from injected_graph import measure_on_langgraph
 from numpy.typing import NDArray
 
 from credit_hooks.credit import CreditConfig, assign_credit, fit_localiser
@@ -226,6 +227,7 @@ def main() -> None:
     print("\nInjected faults, T = 32")
     for team in TEAMS:
         measure(team, runs=60 if quick else 400)
+    measure_on_langgraph(10 if quick else 60)
 
 
 if __name__ == "__main__":

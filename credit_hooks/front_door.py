@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from credit_hooks.ports import Verdict
-from credit_hooks.replay import Counterfactual
+from credit_hooks.replay import Counterfactual, LocatedError, Search
 from credit_hooks.rewards import CreditedRun
 from credit_hooks.session import CaptureSession
 from credit_hooks.trajectory import Label
@@ -90,6 +90,64 @@ class FrontDoor:
         """As :meth:`counterfactual`, on the caller's event loop: for async clients that are bound to it."""
         replays, known = self._session.replayed(run if isinstance(run, CreditedRun) else str(run))
         return await replays.acounterfactual(known, message_id, replacement)
+
+    def first_error(
+        self,
+        run: str | uuid.UUID | CreditedRun,
+        *,
+        budget: int = 8,
+        confidence: float = 0.9,
+        correction: Any = None,
+        tries: int = 1,
+        repeatable: bool | None = None,
+        corrections: int = 1,
+    ) -> LocatedError:
+        """Find the first error of a failed run by doing it anew from chosen turns: Bayesian bisection with replays.
+
+        Probes ask: with everything before a message kept, the turn that wrote it and all after done anew, does the run
+        succeed? At the end the message found is done anew alone. The answers become labels of the run, which takes its
+        own place in `runs` and in stores, and is given to exporters and `on_credit` again.
+
+        Args:
+            run: A failed run, or its id.
+            budget: Probes at most.
+            confidence: Stop at this posterior probability of one turn.
+            correction: Who does turns anew, in terms of the framework. LangGraph: a chat model such as a stronger one,
+                a compiled graph with nodes of the same names, or a function of a
+                :class:`credit_hooks.langgraph.MaskedTurn` to the node's output. None: the team itself, whose replies
+                have to vary.
+            tries: Ask each time until this odd number of probes has a majority.
+            repeatable: Whether the same probe again is news. None: without a correction it is.
+            corrections: Times that the message found is done anew alone; 0 for never.
+
+        Raises:
+            ConfigurationError: no `replay=` or `evaluate=` was given, the run did not fail, or an option cannot work.
+            ReplayRefusedError: the run was not recorded, does not repeat, or says the same each time it is done anew.
+            UnknownRunError: nothing is known of the run.
+        """
+        search = Search(budget, confidence, correction, tries, repeatable, corrections)
+        replays, known = self._session.replayed(run if isinstance(run, CreditedRun) else str(run))
+        found = replays.first_error(known, search)
+        self._session.keep(found.run)
+        return found
+
+    async def afirst_error(
+        self,
+        run: str | uuid.UUID | CreditedRun,
+        *,
+        budget: int = 8,
+        confidence: float = 0.9,
+        correction: Any = None,
+        tries: int = 1,
+        repeatable: bool | None = None,
+        corrections: int = 1,
+    ) -> LocatedError:
+        """As :meth:`first_error`, on the caller's event loop: for async clients that are bound to it."""
+        search = Search(budget, confidence, correction, tries, repeatable, corrections)
+        replays, known = self._session.replayed(run if isinstance(run, CreditedRun) else str(run))
+        found = await replays.afirst_error(known, search)
+        self._session.keep(found.run)
+        return found
 
     def annotate(self, run: str | uuid.UUID | CreditedRun, *labels: Label) -> CreditedRun:
         """Keep labels with a finished run, such as `counterfactual(...).replacement.label()`; its credit stays.

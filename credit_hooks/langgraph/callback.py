@@ -17,7 +17,7 @@ from credit_hooks.langgraph.open_runs import OpenRuns
 from credit_hooks.langgraph.threads import ThreadMemory
 from credit_hooks.options import CaptureOptions
 from credit_hooks.record import StepRecord
-from credit_hooks.replay import Counterfactual, LocatedError, Search
+from credit_hooks.replay import Counterfactual
 from credit_hooks.rewards import CreditedRun
 from credit_hooks.session import CaptureSession
 
@@ -93,63 +93,6 @@ class CreditCallback(ChainEvents, CallEvents, FrontDoor, _Handler):
         """As :meth:`counterfactual`, on the caller's event loop: for async clients that are bound to it."""
         replays, known = self._session.replayed(run if isinstance(run, CreditedRun) else str(run))
         return await replays.acounterfactual(known, message_id, replacement)
-
-    def first_error(
-        self,
-        run: str | uuid.UUID | CreditedRun,
-        *,
-        budget: int = 8,
-        confidence: float = 0.9,
-        correction: Any = None,
-        tries: int = 1,
-        repeatable: bool | None = None,
-        corrections: int = 1,
-    ) -> LocatedError:
-        """Find the first error of a failed run by doing it anew from chosen turns: Bayesian bisection with replays.
-
-        Probes ask: with everything before a message kept, the turn that wrote it and all after done anew, does the run
-        succeed? At the end the message found is done anew alone. The answers become labels of the run, which takes its
-        own place in `runs` and in stores, and is given to exporters and `on_credit` again.
-
-        Args:
-            run: A failed run, or its id.
-            budget: Probes at most.
-            confidence: Stop at this posterior probability of one turn.
-            correction: Who does turns anew: a chat model such as a stronger one, a compiled graph with nodes of the
-                same names, or a function of a :class:`MaskedTurn` to the node's output. None: the team itself, whose
-                replies have to vary.
-            tries: Ask each time until this odd number of probes has a majority.
-            repeatable: Whether the same probe again is news. None: without a correction it is.
-            corrections: Times that the message found is done anew alone; 0 for never.
-
-        Raises:
-            ConfigurationError: no `replay=` or `evaluate=` was given, the run did not fail, or an option cannot work.
-            ReplayRefusedError: the run was not recorded, does not repeat, or says the same each time it is done anew.
-            UnknownRunError: nothing is known of the run.
-        """
-        search = Search(budget, confidence, correction, tries, repeatable, corrections)
-        replays, known = self._session.replayed(run if isinstance(run, CreditedRun) else str(run))
-        found = replays.first_error(known, search)
-        self._session.keep(found.run)
-        return found
-
-    async def afirst_error(
-        self,
-        run: str | uuid.UUID | CreditedRun,
-        *,
-        budget: int = 8,
-        confidence: float = 0.9,
-        correction: Any = None,
-        tries: int = 1,
-        repeatable: bool | None = None,
-        corrections: int = 1,
-    ) -> LocatedError:
-        """As :meth:`first_error`, on the caller's event loop: for async clients that are bound to it."""
-        search = Search(budget, confidence, correction, tries, repeatable, corrections)
-        replays, known = self._session.replayed(run if isinstance(run, CreditedRun) else str(run))
-        found = await replays.afirst_error(known, search)
-        self._session.keep(found.run)
-        return found
 
     def step_of(self, run_id: uuid.UUID) -> StepRecord | None:
         """The step that a callback run id is inside of. None: it belongs to no run that is going on."""

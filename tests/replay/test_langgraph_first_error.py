@@ -6,9 +6,12 @@ import json
 import random
 
 import pytest
-from capture_cases.kit import ScriptedModel
+from capture_cases.kit import ScriptedModel, calls
 from graphs import Cast, nested, star
+from langchain.agents import create_agent
 from langchain_core.messages import AIMessage
+from langchain_core.tools import tool
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 
 from credit_hooks import registry
@@ -230,6 +233,83 @@ def test_the_first_error_becomes_a_pair_at_its_prefix(tmp_path, method):
         assert (pair["margin"], pair["evidence"]) == (1.0, "replay")
 
 
+def test_tools_are_not_called_again_where_their_arguments_are_known():
+    """The answer after the tool is wrong by chance; asking the tool again would change the world."""
+    bought, replies = [], iter(["wrong", *["right"] * 99])
+
+    @tool
+    def buy(what: str) -> str:
+        """Buy something."""
+        bought.append(what)
+        return f"bought {what}"
+
+    def reply(messages):
+        return AIMessage(next(replies)) if messages[-1].type == "tool" else calls(("buy", {"what": "milk"}, "call-1"))
+
+    agent = create_agent(ScriptedModel(reply=reply), tools=[buy], name="shop")
+    callback = CreditCallback(evaluate=lambda run: run.answer == "right", credit=SURE, replay=Replay(agent))
+    agent.invoke({"messages": [("user", "milk, please")]}, {"callbacks": [callback]})
+    assert callback.flush()
+    found = callback.first_error(callback.last)
+    assert bought == ["milk"]
+    assert found.first_error.message_id == callback.last.trajectory.messages[-1].id
+    assert [part.text for part in found.replacements[0].parts] == ["right"]
+
+
+def test_earlier_runs_of_a_thread_are_kept():
+    fault = {"on": False}
+
+    def reply(messages):
+        return AIMessage(str(int(messages[-1].text) + (11 if fault["on"] else 1)))
+
+    builder = StateGraph(MessagesState)
+    model = ScriptedModel(reply=reply)
+    builder.add_sequence([(name, lambda state: {"messages": [model.invoke(state["messages"])]}) for name in ("a", "b")])
+    builder.add_edge(START, "a")
+    graph = builder.compile(checkpointer=InMemorySaver())
+    callback = CreditCallback(evaluate=lambda run: run.answer == "7", credit=SURE, replay=Replay(graph))
+    config = {"callbacks": [callback], "configurable": {"thread_id": "t"}}
+    graph.invoke({"messages": [("user", "0")]}, config)
+    fault["on"] = True
+    graph.invoke({"messages": [("user", "5")]}, config)
+    assert callback.flush()
+    head = graph.get_state(config)
+    fault["on"] = False
+    found = callback.first_error(callback.last)  # both of its turns erred, so it has to begin at the first
+    assert found.first_error.actor_id == "a"
+    assert graph.get_state(config) == head
+
+
+def test_a_correction_that_fails_costs_its_probe_and_is_told():
+    def raises(turn):
+        raise RuntimeError("no such model")
+
+    found = (callback := captured(faulty(3))).first_error(callback.last, correction=raises, budget=3)
+    assert found.bisection.calls == 3
+    assert found.bisection.observations == ()
+    assert found.replacements == ()
+    assert found.notes == ("4 replays had no answer: the replay raised RuntimeError: no such model",)
+    assert found.run.credit.messages == callback.last.credit.messages
+
+
+@pytest.mark.parametrize("budget", [0, 1])
+def test_the_budget_is_kept(budget):
+    callback = captured(faulty(3))
+    found = callback.first_error(callback.last, correction=stronger, budget=budget, corrections=0)
+    assert found.bisection.calls == budget
+    assert found.costs.system_runs == 1 + budget
+    assert 0.0 <= found.first_error.probability <= 1.0
+
+
+def test_a_limit_on_calls_ends_the_probes():
+    graph = faulty(3)
+    right = ScriptedModel(reply=count)
+    callback = captured(graph, replay=Replay(graph, limits=ReplayLimits(max_calls=2)))
+    found = callback.first_error(callback.last, correction=right)
+    assert found.costs.live_calls <= 2
+    assert "max_calls=2" in found.notes[0]
+
+
 def test_what_cannot_be_located_says_why():
     callback = captured(counting(lambda _: ScriptedModel(reply=count)))
     with pytest.raises(ConfigurationError, match="no first error"):
@@ -237,5 +317,11 @@ def test_what_cannot_be_located_says_why():
     callback = captured(faulty(1))
     with pytest.raises(ConfigurationError, match="counterfactual"):
         callback.first_error(callback.last, correction="41")
+    with pytest.raises(ConfigurationError, match="replay="):
+        CreditCallback(evaluate=lambda run: False).first_error(callback.last)
+    with pytest.raises(ConfigurationError, match="evaluate="):
+        CreditCallback(replay=Replay(faulty(1))).first_error(callback.last)
+    with pytest.raises(ReplayRefusedError, match="not among"):
+        captured(faulty(1)).first_error(callback.last)
     with pytest.raises(ConfigurationError, match="corrections"):
         callback.first_error(callback.last, correction=stronger, corrections=-1)
