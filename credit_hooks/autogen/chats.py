@@ -135,7 +135,7 @@ def _by_text(
             said.setdefault(key, []).append(record)
     restored: list[int] = []
     held = {id(item) for item in names.context_messages(turn.info.context)}
-    before = run.from_before() if held else {}
+    before = run.messages.from_before() if held else {}
     for place in reversed(unknown):
         key = llm_key(prompt[place])
         is_held = id(prompt[place]) in held

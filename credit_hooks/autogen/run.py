@@ -15,17 +15,17 @@ from autogen_agentchat.messages import (
     BaseChatMessage,
     CodeExecutionEvent,
     MemoryQueryEvent,
-    TextMessage,
     ToolCallExecutionEvent,
     ToolCallRequestEvent,
 )
 
 from credit_hooks import semconv as sc
+from credit_hooks.autogen.known_messages import KnownMessages
 from credit_hooks.autogen.memory import Authors
-from credit_hooks.autogen.messages import llm_key, message_id, snapshot, text_parts
+from credit_hooks.autogen.messages import message_id
 from credit_hooks.autogen.scope import Scope
 from credit_hooks.autogen.turns import AgentInfo, TeamPart, Turn
-from credit_hooks.record import ActorRecord, MessageRecord, RunRecord, Snapshot, StepRecord, StepStatus
+from credit_hooks.record import ActorRecord, MessageRecord, RunRecord, StepRecord, StepStatus
 from credit_hooks.session import CaptureSession
 
 __all__ = ["TeamRun"]
@@ -38,9 +38,8 @@ class TeamRun:
         self.session = session
         self.record = record
         self.is_open = True
+        self.messages = KnownMessages(record)
         self._authors = authors
-        self._text_tasks: list[tuple[str, MessageRecord]] = []
-        """Tasks that are texts: AutoGen makes messages of them, which are seen later."""
         self.parts: list[TeamPart] = []
         """The runs of teams in it, its own first."""
         self.turns: list[Turn] = []
@@ -53,10 +52,8 @@ class TeamRun:
         if isinstance(task, str):
             around = scope.turn if scope.team is None else scope.team.outer
             author = self.record.actor("user", "user", "human") if around is None else around.actor
-            said = Snapshot("user" if around is None else "assistant", task, text_parts, "TextMessage")
-            record = self.record.add_message(object(), said, author, None if around is None else around.step)
-            self._text_tasks.append((task, record))
-            return [record]
+            role, step = ("user", None) if around is None else ("assistant", around.step)
+            return [self.messages.add_text(task, role, author, step)]
         given = list(task) if isinstance(task, list | tuple) else [task]
         messages = [message for message in given if isinstance(message, BaseChatMessage)]
         if messages and scope.step is self.record.root:
@@ -65,52 +62,20 @@ class TeamRun:
             self.record.task_id, self.record.group_id = stated.get("task_id"), stated.get("group_id")
         return [self.known(message, scope) for message in messages]
 
-    def from_before(self) -> dict[tuple[str, str], list[MessageRecord]]:
-        """What was written before the run, by who said what, newest last."""
-        found: dict[tuple[str, str], list[MessageRecord]] = {}
-        for record in self.record.messages:
-            key = llm_key(record.source)
-            if record.step is None and key is not None:
-                found.setdefault(key, []).append(record)
-        return found
-
     def recall(self, messages: Iterable[Any], scope: Scope) -> None:
         """Note, in the order of their writing, what members have in mind of earlier runs."""
         for message in sorted(messages, key=lambda message: message.created_at):
             self.known(message, scope)
 
-    def find(self, message: Any) -> MessageRecord | None:
-        """The record of a message: by object, then by id (copies of it). None: it was not seen before."""
-        record = self.record.by_object.get(id(message))
-        if record is not None:
-            return record
-        own_id = message_id(message)
-        record = None if own_id is None else self.record.by_id.get(own_id)
-        if record is None and self._text_tasks and getattr(message, "source", None) == "user":
-            record = self._text_task(message)
-        elif record is not None and type(record.source) is not type(message):
-            return None
-        if record is not None:
-            self.record.bind(message, record, own_id)
-        return record
-
-    def _text_task(self, message: Any) -> MessageRecord | None:
-        for number, (task, record) in enumerate(self._text_tasks):
-            if message.content == task and type(message) is TextMessage:
-                del self._text_tasks[number]
-                record.source = message
-                return record
-        return None
-
     def known(self, message: Any, scope: Scope) -> MessageRecord:
         """The record of a message that is read. Nobody's: the manager's, the turn's around it, or of before the run."""
-        record = self.find(message)
+        record = self.messages.find(message)
         if record is not None:
             return record
         own_id = message_id(message)
         earlier = None if own_id is None else self._authors.get(own_id)
         if earlier is not None:
-            return self._add(message, self.record.actor(*earlier), None)
+            return self.messages.add(message, self.record.actor(*earlier), None)
         team = scope.team
         source = getattr(message, "source", None)
         if isinstance(message, BaseChatMessage | BaseAgentEvent):
@@ -118,8 +83,8 @@ class TeamRun:
                 return self._written_by_manager(team, message)
             around = scope.turn if team is None else team.outer
             if around is not None:
-                return self._add(message, around.actor, around.step)
-        return self._add(message, self._outside(team, source), None)
+                return self.messages.add(message, around.actor, around.step)
+        return self.messages.add(message, self._outside(team, source), None)
 
     def _outside(self, team: TeamPart | None, source: Any) -> ActorRecord:
         """The author of a message from before the run, as far as it says."""
@@ -129,16 +94,9 @@ class TeamRun:
             return self.record.actor(_join(team.path, source), source, "agent", team.path or None)
         return self.record.actor(source, source, "human")
 
-    def _add(self, message: Any, author: ActorRecord, step: StepRecord | None) -> MessageRecord:
-        own_id = message_id(message)
-        before = None if own_id is None else self.record.by_id.get(own_id)
-        said = snapshot(message, by_human=author.kind == "human")
-        version = 1 if before is None else before.version + 1
-        return self.record.add_message(message, said, author, step, source_id=own_id, version=version)
-
     def streamed(self, message: Any, team: TeamPart) -> None:
         """A team has put out a message; members that could not be captured are known by these only."""
-        if self.find(message) is not None:
+        if self.messages.find(message) is not None:
             return
         source = message.source
         if source not in team.members:
@@ -148,7 +106,7 @@ class TeamRun:
         step = self._step("agent", sc.OPERATION_AGENT, source, team.scope.step, actor, {sc.GEN_AI_AGENT_NAME: source})
         if step is not None:
             step.reads_new = tuple(team.thread)
-            team.thread.append(self._add(message, actor, step))
+            team.thread.append(self.messages.add(message, actor, step))
             self.end_step(step, "ok")
 
     # --- agents -------------------------------------------------------------------------------------------------------
@@ -187,9 +145,9 @@ class TeamRun:
 
     def write(self, turn: Turn, message: Any) -> None:
         """An agent has put out a message. Those that agents inside of it wrote pass by."""
-        if self.find(message) is not None:
+        if self.messages.find(message) is not None:
             return
-        record = self._add(message, self._author(turn, message), turn.step)
+        record = self.messages.add(message, self._author(turn, message), turn.step)
         if isinstance(message, ToolCallExecutionEvent):
             self._tools_ended(turn, message, record)
             return
@@ -211,7 +169,7 @@ class TeamRun:
         for item in inner:
             self.write(turn, item)
         self.write(turn, message)
-        found = [self.find(item) for item in (*inner, message)]
+        found = [self.messages.find(item) for item in (*inner, message)]
         turn.response = [record for record in found if record is not None]
 
     def _author(self, turn: Turn, message: Any) -> ActorRecord:
@@ -315,7 +273,7 @@ class TeamRun:
             step = team.scope.step if scope is None else scope.step
             self.stop_managing(team)
         step.reads_new = (*step.reads_new, *(mine for mine in step.writes[-1:] if mine not in step.reads_new))
-        record = self._add(message, step.actor or self.record.actor("unknown", "unknown", "unknown"), step)
+        record = self.messages.add(message, step.actor or self.record.actor("unknown", "unknown", "unknown"), step)
         for chat in reversed(team.chats):
             if chat.made(message):
                 chat.step.generates += (record,)
@@ -349,7 +307,7 @@ class TeamRun:
         self.is_open = False
         self.record.output = result
         messages: Iterable[Any] = getattr(result, "messages", None) or ()
-        said = [self.find(message) for message in messages if isinstance(message, BaseChatMessage)]
+        said = [self.messages.find(message) for message in messages if isinstance(message, BaseChatMessage)]
         known = [record for record in said if record is not None and record.step is not None]
         if not known:
             known = [r for r in self.record.messages if r.step is not None and isinstance(r.source, BaseChatMessage)]
