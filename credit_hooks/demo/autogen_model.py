@@ -36,7 +36,7 @@ _INFO = ModelInfo(
 )
 
 
-class LangChainClient(ChatCompletionClient):
+class LangChainClient(ChatCompletionClient):  # type: ignore[misc, unused-ignore]  # unknown where it is missing
     """Asks a LangChain chat model. Teammates' messages are shown to it as assistants' messages with their names."""
 
     def __init__(self, model: BaseChatModel) -> None:
