@@ -1,4 +1,4 @@
-"""What users look at and call, whatever the framework: the finished runs of one capture session, and late outcomes."""
+"""What users look at and call, whatever the framework: finished runs, late outcomes, and runs done anew."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class FrontDoor:
         Args:
             run: A finished run, or its id.
             message_id: The message to change, as in `run.trajectory.messages`.
-            replacement: What it says instead: text, or a message of the framework.
+            replacement: What it says instead: text, or a message of the framework. LangGraph also takes content blocks.
 
         Raises:
             ConfigurationError: no `replay=` was given, or this message cannot be replaced.
@@ -81,14 +81,14 @@ class FrontDoor:
             ReplayStoppedError: the replay did not get to its end, such as at a tool that must not be called again.
             UnknownRunError: nothing is known of the run.
         """
-        replays, known = self._session.replayed(run if isinstance(run, CreditedRun) else str(run))
+        replays, known = self._session.replayed(_named(run))
         return replays.counterfactual(known, message_id, replacement)
 
     async def acounterfactual(
         self, run: str | uuid.UUID | CreditedRun, message_id: str, replacement: Any
     ) -> Counterfactual:
         """As :meth:`counterfactual`, on the caller's event loop: for async clients that are bound to it."""
-        replays, known = self._session.replayed(run if isinstance(run, CreditedRun) else str(run))
+        replays, known = self._session.replayed(_named(run))
         return await replays.acounterfactual(known, message_id, replacement)
 
     def first_error(
@@ -126,7 +126,7 @@ class FrontDoor:
             UnknownRunError: nothing is known of the run.
         """
         search = Search(budget, confidence, correction, tries, repeatable, corrections)
-        replays, known = self._session.replayed(run if isinstance(run, CreditedRun) else str(run))
+        replays, known = self._session.replayed(_named(run))
         found = replays.first_error(known, search)
         self._session.keep(found.run)
         return found
@@ -144,7 +144,7 @@ class FrontDoor:
     ) -> LocatedError:
         """As :meth:`first_error`, on the caller's event loop: for async clients that are bound to it."""
         search = Search(budget, confidence, correction, tries, repeatable, corrections)
-        replays, known = self._session.replayed(run if isinstance(run, CreditedRun) else str(run))
+        replays, known = self._session.replayed(_named(run))
         found = await replays.afirst_error(known, search)
         self._session.keep(found.run)
         return found
@@ -163,4 +163,8 @@ class FrontDoor:
         Raises:
             UnknownRunError: nothing is known of the run.
         """
-        return self._session.annotate(run if isinstance(run, CreditedRun) else str(run), labels)
+        return self._session.annotate(_named(run), labels)
+
+
+def _named(run: str | uuid.UUID | CreditedRun) -> str | CreditedRun:
+    return run if isinstance(run, CreditedRun) else str(run)

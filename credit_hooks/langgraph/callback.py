@@ -17,8 +17,6 @@ from credit_hooks.langgraph.open_runs import OpenRuns
 from credit_hooks.langgraph.threads import ThreadMemory
 from credit_hooks.options import CaptureOptions
 from credit_hooks.record import StepRecord
-from credit_hooks.replay import Counterfactual
-from credit_hooks.rewards import CreditedRun
 from credit_hooks.session import CaptureSession
 
 try:  # since langgraph 1.2: without it, static breakpoints end a run as if it were complete
@@ -67,32 +65,6 @@ class CreditCallback(ChainEvents, CallEvents, FrontDoor, _Handler):
     def open_entries(self) -> int:
         """Callbacks started and not ended, and spans held: 0 when no run is going on."""
         return len(self._open) + super().open_entries
-
-    def counterfactual(self, run: str | uuid.UUID | CreditedRun, message_id: str, replacement: Any) -> Counterfactual:
-        """What if this message had been that one? Runs the graph again, live only where the change reaches.
-
-        On threads of its own, with nothing of yours but the nodes themselves; this call waits for it.
-
-        Args:
-            run: A finished run, or its id.
-            message_id: The message to change, as in `run.trajectory.messages`.
-            replacement: What it says instead: text, content blocks, or a LangChain message with tool calls of its own.
-
-        Raises:
-            ConfigurationError: no `replay=` was given, or this message cannot be replaced.
-            ReplayRefusedError: the run was not recorded, or is of another graph.
-            ReplayStoppedError: the replay did not get to its end, such as at a tool that must not be called again.
-            UnknownRunError: nothing is known of the run.
-        """
-        replays, known = self._session.replayed(run if isinstance(run, CreditedRun) else str(run))
-        return replays.counterfactual(known, message_id, replacement)
-
-    async def acounterfactual(
-        self, run: str | uuid.UUID | CreditedRun, message_id: str, replacement: Any
-    ) -> Counterfactual:
-        """As :meth:`counterfactual`, on the caller's event loop: for async clients that are bound to it."""
-        replays, known = self._session.replayed(run if isinstance(run, CreditedRun) else str(run))
-        return await replays.acounterfactual(known, message_id, replacement)
 
     def step_of(self, run_id: uuid.UUID) -> StepRecord | None:
         """The step that a callback run id is inside of. None: it belongs to no run that is going on."""
