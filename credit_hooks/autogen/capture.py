@@ -268,7 +268,8 @@ class TeamCapture(FrontDoor):
             return None
         if self.recorder is not None:
             call = Call("model", caller_path(scope), (list(messages), dict(options)))
-            self.recorder.start_call(scope.run.record.id, step.span_id, call, scope.turn and scope.turn.step.span_id)
+            turn = None if scope.turn is None else scope.turn.step.span_id
+            self.recorder.start_call(scope.run.record.id, step.span_id, call, turn)
         return scope, step
 
     def chunk(self, step: StepRecord, item: Any) -> None:

@@ -10,6 +10,7 @@ pytest.importorskip("autogen_agentchat", reason="needs credit-hooks[autogen]")
 from autogen_agentchat.conditions import TextMentionTermination
 from autogen_agentchat.messages import HandoffMessage, TextMessage
 from autogen_agentchat.teams import RoundRobinGroupChat, Swarm
+from autogen_core.tools import TextResultContent, ToolResult, Workbench
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -251,9 +252,10 @@ class Office:
         return RoundRobinGroupChat([agent("planner", "42"), clerk], max_turns=2)
 
 
-def test_an_unmarked_tool_with_a_changed_input_stops_that_replay_and_says_what_to_do():
+def test_an_unmarked_tool_with_a_changed_input_stops_that_replay_and_says_what_to_do(caplog):
     office = Office()
     credit = captured(office.build).last.credit
+    assert [record for record in caplog.records if record.name.startswith("autogen")] == []
     assert office.called == ["42"]
     assert credit.method == "replay.shapley"
     reasons = set(credit.replay.failures.values())
@@ -293,6 +295,58 @@ def test_a_masked_tool_says_the_baseline():
 def test_rules_that_are_none_are_refused(options):
     with pytest.raises(ConfigurationError, match="is 'repeat', 'pin' or 'stop'|errors is"):
         Replay(CASES_swarm, **options)
+
+
+class Server(Workbench):
+    """A workbench with a connection, as to an MCP server."""
+
+    def __init__(self, log):
+        self.log = log
+
+    async def list_tools(self):
+        self.log.append("list")
+        return [{"name": "look_up", "description": "", "parameters": {"type": "object", "properties": {}}}]
+
+    async def call_tool(self, name, arguments=None, cancellation_token=None, call_id=None):
+        self.log.append(arguments["number"])
+        return ToolResult(name=name, result=[TextResultContent(content=f"value of {arguments['number']}")])
+
+    async def start(self):
+        pass
+
+    async def stop(self):
+        self.log.append("stop")
+
+    async def reset(self):
+        pass
+
+    async def save_state(self):
+        return {}
+
+    async def load_state(self, state):
+        pass
+
+
+def test_a_server_of_tools_is_started_for_live_calls_only_and_stopped_after():
+    log = []
+
+    def build():
+        def reply(shown):
+            last = shown[-1]
+            if type(last).__name__ == "FunctionExecutionResultMessage":
+                return last.content[0].content
+            return [call("look_up", number=last.content)]
+
+        clerk = agent("clerk", reply, workbench=Server(log), reflect_on_tool_use=True)
+        return RoundRobinGroupChat([agent("planner", "42"), clerk], max_turns=2)
+
+    capture = captured(build, credit=CreditConfig(), tools={"look_up": "repeat"})
+    assert log == ["list", "list", "42"]
+    del log[:]
+    found = capture.counterfactual(capture.last, message_of(capture, "planner"), "42")
+    assert (found.run.answer, log) == ("value of 42", [])
+    found = capture.counterfactual(capture.last, message_of(capture, "planner"), "7")
+    assert (found.run.answer, log) == ("value of 7", ["7", "stop"])
 
 
 # --- What is left alone -------------------------------------------------------------------------------------------

@@ -67,6 +67,8 @@ class ReplayCourse:
         self._is_given_up = False
         self._asked: Counter[tuple[str, str, str]] = Counter()
         self._seats: list[Seated] = []
+        self.started: dict[int, Any] = {}
+        """Workbenches with resources of their own, such as an MCP server, that live calls have started."""
         self.ended: set[Place] = set()
         self.active: set[Place] = set()
         self._live: set[asyncio.Future[Any]] = set()

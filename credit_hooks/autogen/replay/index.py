@@ -119,8 +119,8 @@ class Index:
 
     def _find_places(self, trajectory: Trajectory) -> None:
         for run in self.thread:
-            for team, count in Counter(turn.path.rpartition("/")[0] for turn in run.turns).items():
-                self.team_turns[team] = max(self.team_turns[team], count)
+            for team, turns in Counter(turn.path.rpartition("/")[0] for turn in run.turns).items():
+                self.team_turns[team] = max(self.team_turns[team], turns)
         count: Counter[str] = Counter()
         placed: list[tuple[TakenTurn, Place]] = []
         for turn in self.recording.turns:

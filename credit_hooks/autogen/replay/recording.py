@@ -150,12 +150,12 @@ class Recorder:
 
     # --- turns and calls ----------------------------------------------------------------------------------------------
 
-    def start_turn(self, run_id: str, step_id: str, path: str, delivered: list[Any]) -> None:
+    def start_turn(self, run_id: str, step_id: str, path: str, delivered: Sequence[Any]) -> None:
         """An agent's turn begins."""
         recording = self._runs.get(run_id)
         if recording is not None and recording.refused is None:
             recording.clock += 1
-            self._turns[step_id] = turn = TakenTurn(path, step_id, delivered, recording.clock)
+            self._turns[step_id] = turn = TakenTurn(path, step_id, list(delivered), recording.clock)
             recording.turns.append(turn)
 
     def wrote(self, key: str, item: Any) -> None:

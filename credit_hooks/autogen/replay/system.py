@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import threading
 import uuid
 from collections.abc import Callable, Sequence
@@ -41,6 +42,27 @@ _UNSAMPLED = NonRecordingSpan(SpanContext(trace_id=1, span_id=1, is_remote=False
 """The parent of all that AutoGen itself traces: what is not sampled shows no spans of replays among the user's."""
 
 
+_is_apart: ContextVar[bool] = ContextVar("credit_hooks_autogen_apart", default=False)
+
+_LOGGERS = (
+    "autogen_core",
+    "autogen_core.events",
+    "autogen_core.trace",
+    "autogen_agentchat",
+    "autogen_agentchat.events",
+)
+
+
+class _OfRunsOnly(logging.Filter):
+    """Keeps AutoGen's logs of replays out of the user's: a replay that is stopped would be shown as an error."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not _is_apart.get()
+
+
+_OF_RUNS_ONLY = _OfRunsOnly()
+
+
 class Watcher(TeamCapture):
     """Captures replays, which nobody else sees: it makes no spans, its runs go to whoever waits for them."""
 
@@ -50,6 +72,8 @@ class Watcher(TeamCapture):
         self._waiting: dict[str, Trajectory | None] = {}
         self._arrived = threading.Condition()
         provider = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(_OF_RUNS_ONLY)
         super().__init__(exporters=[self], tracer_provider=provider, max_runs=1)
 
     def _new_run_id(self) -> str:
@@ -110,7 +134,7 @@ class TeamSystem:
         course = ReplayCourse(self._index, intervention, meter, self._rules, self._speaker, self._max_turns)
         self._watcher.expect(run_id)
         try:
-            output, error = await self._apart(self._play(course, run_id), course)
+            output, error = await self._apart(self._played(course, run_id), course)
             if meter.stopped is not None:
                 raise ReplayStoppedError(meter.stopped)
             if error is not None and not self._scores_errors:
@@ -129,12 +153,21 @@ class TeamSystem:
         context.run(_enter)
         task = asyncio.get_running_loop().create_task(play, context=context)
         try:
-            return await asyncio.shield(task)  # type: ignore[no-any-return]
+            return await asyncio.shield(task)
         except asyncio.CancelledError:
             course.give_up()
             task.cancel()
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
             raise
+
+    async def _played(self, course: ReplayCourse, run_id: str) -> tuple[Any, Exception | None]:
+        try:
+            return await self._play(course, run_id)
+        finally:
+            own = {id(reference()) for run in self._index.thread for reference in run.parts}
+            for key, workbench in course.started.items():
+                if key not in own:
+                    await workbench.stop()
 
     async def _play(self, course: ReplayCourse, run_id: str) -> tuple[Any, Exception | None]:
         runner = self._build()
@@ -182,6 +215,7 @@ class TeamSystem:
 
 def _enter() -> None:
     inside_hook.set(True)
+    _is_apart.set(True)
     attach(set_span_in_context(_UNSAMPLED))  # never detached: the context ends with the replay
 
 

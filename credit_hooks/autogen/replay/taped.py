@@ -41,7 +41,7 @@ class TapedClient(_Taped, ChatCompletionClient):
         """The recorded reply to this prompt, else a live one."""
         return (await self._reply(messages, options)).result  # type: ignore[no-any-return]
 
-    async def create_stream(  # type: ignore[override]
+    async def create_stream(
         self, messages: Sequence[LLMMessage], **options: Any
     ) -> AsyncGenerator[str | CreateResult, None]:
         """The same, in the parts in which it came."""
@@ -110,6 +110,8 @@ class _TapedTools(_Taped):
 
         async def live() -> Outcome:
             options = {"arguments": arguments, "cancellation_token": cancellation_token, "call_id": call_id}
+            if not isinstance(self._original, StaticWorkbench):
+                self._course.started[id(self._original)] = self._original
             return Outcome(await self._original.call_tool(name, **options))
 
         return (await self._call(name, arguments, live)).result  # type: ignore[no-any-return]
@@ -169,6 +171,7 @@ class _TapedWorkbench(_TapedTools, Workbench):
         """The tools as recorded."""
 
         async def live() -> Outcome:
+            self._course.started[id(self._original)] = self._original
             return Outcome(await self._original.list_tools())
 
         return (await self._course.ask("tools", self._path, (), live)).result

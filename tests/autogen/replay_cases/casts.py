@@ -1,18 +1,20 @@
 """AutoGen teams whose agents are deterministic models, also with some turns silent from the start."""
 
 import hashlib
+import itertools
 import threading
 from collections import Counter
 
 from autogen_agentchat.agents import AssistantAgent, BaseChatAgent, SocietyOfMindAgent
 from autogen_agentchat.base import Response
-from autogen_agentchat.messages import TextMessage
+from autogen_agentchat.messages import HandoffMessage, TextMessage
 from autogen_agentchat.teams import (
     DiGraphBuilder,
     GraphFlow,
     MagenticOneGroupChat,
     RoundRobinGroupChat,
     SelectorGroupChat,
+    Swarm,
 )
 from autogen_agentchat.tools import AgentTool
 from autogen_core.models import UserMessage
@@ -77,19 +79,21 @@ class Cast:
 
 
 class Custom(BaseChatAgent):
-    """An agent of one's own: a history of its own, a model under a name of its own."""
+    """An agent of one's own: a history of its own, a model under a name of its own. It hands over to `target`."""
 
-    def __init__(self, name, cast):
+    def __init__(self, name, cast, target=None):
         super().__init__(name, name)
-        self.heard, self.brain = [], cast.client(name)
+        self.heard, self.brain, self.target = [], cast.client(name), target
 
     @property
     def produced_message_types(self):
-        return (TextMessage,)
+        return (TextMessage, HandoffMessage)
 
     async def on_messages(self, messages, cancellation_token):
         self.heard += [message.to_model_message() for message in messages]
         said = (await self.brain.create(self.heard)).content
+        if self.target is not None:
+            return Response(chat_message=HandoffMessage(content=said, source=self.name, target=self.target))
         return Response(chat_message=TextMessage(content=said, source=self.name))
 
     async def on_reset(self, cancellation_token):
@@ -124,6 +128,13 @@ def star(cast, letters="abcd"):
     for member in members[:-1]:
         builder.add_edge(member, members[-1])
     return GraphFlow(members, graph=builder.build())
+
+
+def swarm(cast, letters="abc"):
+    """Each hands over to the next with a digest of all it reads."""
+    following = dict(itertools.pairwise(letters))
+    members = [Custom(name, cast, following.get(name)) for name in letters]
+    return Swarm(members, max_turns=len(letters))
 
 
 def fan_out(cast):
@@ -171,6 +182,8 @@ TEAMS = {
     "rounds": (rounds, [(name, turn) for turn in range(3) for name in "ab"]),
     "star": (star, [(name, 0) for name in "abcd"]),
     "fan out and join": (fan_out, [(name, 0) for name in "abcd"]),
+    "swarm": (swarm, [(name, 0) for name in "abc"]),
+    "magentic one": (magentic, [("a", 0), ("b", 0)]),
     "nested": (nested, [("x", 0), ("y", 0), ("b", 0)]),
     "custom": (custom, [("a", 0), ("b", 0), ("c", 0), ("a", 1)]),
 }
