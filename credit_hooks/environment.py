@@ -141,7 +141,6 @@ class _Named:
         self._variable = variable
         self._value = value
         self._module, self._name = module, name
-        self._is_program = module == _program()
         self._found: Any = None
         self._tried = False
 
@@ -156,7 +155,9 @@ class _Named:
     def _import(self) -> Any:
         try:
             # The program itself is not imported: that would run it again.
-            found: Any = sys.modules["__main__"] if self._is_program else importlib.import_module(self._module)
+            found: Any = (
+                sys.modules["__main__"] if self._module == _program() else importlib.import_module(self._module)
+            )
             for part in self._name.split("."):
                 found = getattr(found, part)
         except Exception as error:  # noqa: BLE001 - the module is the user's: whatever it raises costs its verdicts only
@@ -190,10 +191,9 @@ class _NamedExporter:
 
 
 def _program() -> str:
-    """Name of the program that runs, as a module. Asked early: when the program has ended, it has no file any more."""
-    main = sys.modules.get("__main__")
-    spec = getattr(main, "__spec__", None)  # of `python -m`
-    return getattr(spec, "name", None) or Path(getattr(main, "__file__", None) or "").stem
+    """Name of the program that runs, as a module: by its arguments, as its file is not stated once it has ended."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)  # of `python -m`
+    return getattr(spec, "name", None) or Path((sys.argv or [""])[0]).stem
 
 
 Reader = Callable[[str, str], Any]
