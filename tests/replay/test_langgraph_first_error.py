@@ -121,7 +121,7 @@ def slipping(seed, chance):
 
 def test_a_team_whose_replies_vary_is_done_anew_by_itself():
     hits = runs = 0
-    for seed in range(40):
+    for seed in range(20):
         credit = CreditConfig(probe_noise=ProbeNoise(0.7, 0.01))
         graph = slipping(seed, 0.06)
         callback = captured(graph, credit=credit)
@@ -134,7 +134,7 @@ def test_a_team_whose_replies_vary_is_done_anew_by_itself():
         hits += found.first_error.actor_id == f"step{wrong[0]}"
         assert found.form == "anew"
         assert found.costs.system_runs == 2 + found.bisection.calls + 1  # unchanged, all of it anew, the one alone
-    assert runs >= 8
+    assert runs >= 4
     assert hits / runs >= 0.75
 
 
