@@ -4,13 +4,11 @@
     python benchmarks/estimators.py --full     # 20 games of each family, n = 8, 12, 20
     python benchmarks/estimators.py --games 5 --players 20
 
-Six families: airport, weighted voting, signed unanimity games of two to five players, sums of unanimity games of any
-size, teams (logistic, with redundant members and saboteurs), and reachability in random provenance graphs. Errors are
-relative, |estimate - truth| / |truth|, geometric mean over games; below .001 they count as .001, so that a game that is
-solved does not outweigh all others. Noise is normal with a tenth of the game's range as standard deviation, on every
-coalition but ∅ and N; gp is told no more than that there is noise. Every method gets the same budget, with v(∅) and
-v(N) in it. shapiq's methods are all that accept the game; "shapiq's best" is the one with the lowest error at that
-budget, chosen with hindsight.
+The games are those of estimators_games.py. Errors are relative, |estimate - truth| over |truth|, geometric means;
+below .001 they count as .001, so that a game that is solved does not outweigh all others. Noise is normal with a tenth
+of the game's range as standard deviation, on every coalition but ∅ and N; gp is told no more than that there is noise.
+Every method gets the same budget, with v(∅) and v(N) in it. shapiq's methods are all that accept the game; "shapiq's
+best" is the one with the lowest error at that budget, chosen with hindsight.
 """
 
 from __future__ import annotations
@@ -25,130 +23,42 @@ import platform
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small matrices: threads only get into each other's way
 
 import numpy as np
-from numpy.typing import NDArray
+from estimators_games import FAMILIES, Game, Vector, games
 
-from credit_hooks.credit import EstimateMethod, Surrogate, estimate, owen, reachability_table, shapley
+from credit_hooks.credit import EstimateMethod, Surrogate, estimate, owen, shapley
 from credit_hooks.credit.game import coalition_sizes
 
-Vector = NDArray[np.float64]
-FLOOR = 1e-3
 BUDGETS = (20, 50, 100, 200, 300)
 OURS: tuple[EstimateMethod, ...] = ("gp", "leverage", "permutation")
 
 
-def inside(n: int, i: int) -> NDArray[np.bool_]:
-    return (np.arange(1 << n) >> i & 1).astype(bool)
+def shapiq_methods(*, is_boosted: bool) -> Mapping[str, Callable[[int], Any]]:
+    """shapiq's estimators of Shapley values, in the variants it recommends; none where it is not installed.
 
-
-def airport(n: int, rng: np.random.Generator) -> Vector:
-    table = np.zeros(1 << n)
-    for i, cost in enumerate(rng.integers(1, 11, n)):
-        table[inside(n, i)] = np.maximum(table[inside(n, i)], cost)
-    return table / table.max()
-
-
-def voting(n: int, rng: np.random.Generator) -> Vector:
-    votes = rng.integers(1, 20, n)
-    total = sum(weight * inside(n, i).astype(float) for i, weight in enumerate(votes))
-    return np.asarray(total > votes.sum() / 2.0, float)
-
-
-def unanimity(n: int, rng: np.random.Generator, *, terms: int = 30, largest: int = 5) -> Vector:
-    table, index = np.zeros(1 << n), np.arange(1 << n)
-    for _ in range(terms):
-        needed = int((1 << rng.choice(n, rng.integers(2, largest + 1), replace=False)).sum())
-        table += rng.normal() * (index & needed == needed)
-    for i in range(n):
-        table += 0.5 * rng.normal() * inside(n, i)
-    return table / np.abs(table).max()
-
-
-def any_unanimity(n: int, rng: np.random.Generator) -> Vector:
-    return unanimity(n, rng, terms=50, largest=n)
-
-
-def team(n: int, rng: np.random.Generator) -> Vector:
-    group, skill, saboteur = rng.integers(0, max(2, n // 3), n), rng.random(n) * 2.0 + 0.5, rng.random(n) < 0.15
-    strength = np.full(1 << n, -3.0)
-    for g in np.unique(group):
-        best = np.zeros(1 << n)
-        for i in np.flatnonzero((group == g) & ~saboteur):
-            best = np.maximum(best, skill[i] * inside(n, i))
-        strength += best
-    for i in np.flatnonzero(saboteur):
-        strength -= skill[i] * inside(n, i)
-    return 1.0 / (1.0 + np.exp(-strength))
-
-
-def reach(n: int, rng: np.random.Generator, *, messages: int = 40) -> Vector:
-    while True:
-        sources = [
-            sorted(set((k - 1 - rng.geometric(0.3, rng.integers(1, 4)) + 1).clip(0, k - 1).tolist())) if k > 2 else []
-            for k in range(messages)
-        ]
-        player = rng.integers(0, n, messages).astype(np.intp)
-        table = reachability_table(sources, player, [messages - 1, messages - 2, messages - 3], n)
-        if table[-1] > 0.0 and np.abs(shapley(table)).max() < 0.9:  # not a dictator's game
-            return table
-
-
-FAMILIES: Mapping[str, Callable[[int, np.random.Generator], Vector]] = {
-    "airport": airport,
-    "voting": voting,
-    "unanimity": unanimity,
-    "any unanimity": any_unanimity,
-    "team": team,
-    "reachability": reach,
-}
-
-
-@dataclass(frozen=True)
-class Game:
-    family: str
-    number: int
-    n: int
-    table: Vector
-    values: Vector
-
-    def value(self, noise: float) -> Callable[[NDArray[Any]], Vector]:
-        """The value function for one estimation, with noise of its own."""
-        rng = np.random.default_rng([self.number, self.n, sum(map(ord, self.family))])
-        deviation = noise * float(np.ptp(self.table))
-
-        def value(rows: NDArray[Any]) -> Vector:
-            coalitions = np.atleast_2d(np.asarray(rows)).astype(bool) @ (1 << np.arange(self.n))
-            inner = (coalitions > 0) & (coalitions < (1 << self.n) - 1)
-            return self.table[coalitions] + deviation * inner * rng.normal(size=len(coalitions))
-
-        return value
-
-    def error(self, estimated: Vector) -> float:
-        return max(float(np.linalg.norm(estimated - self.values) / np.linalg.norm(self.values)), FLOOR)
-
-
-def games(n: int, count: int) -> Iterator[Game]:
-    for family, make in FAMILIES.items():
-        for number in range(count):
-            table = make(n, np.random.default_rng([20, n, number, sum(map(ord, family))]))
-            yield Game(family, number, n, table, shapley(table))
-
-
-def shapiq_methods() -> Mapping[str, Callable[[int], Any]]:
-    """All of shapiq's estimators of Shapley values, in the variants it recommends; none where it is not installed."""
+    Those that fit boosted trees cost up to a second each; they run only if asked for. ShaplEIG is left out: it is
+    an abstract class in 1.8.0 unless torch and botorch are installed.
+    """
     if importlib.util.find_spec("shapiq") is None:
         return {}
     from shapiq import approximator as a
 
-    return {
+    boosted: dict[str, Callable[[int], Any]] = {
+        "ProxySPEX": lambda n: a.ProxySPEX(n=n, max_order=2, index="SV", random_state=0),
+        "ProxySHAP": lambda n: a.ProxySHAP(n, max_order=2, index="SV", random_state=0),
+        "RegressionMSR": lambda n: a.RegressionMSR(n, index="SV", random_state=0),
+    }
+    methods: dict[str, Callable[[int], Any]] = {
         "KernelSHAP": lambda n: a.KernelSHAP(n, random_state=0),
         "KernelSHAP, paired": lambda n: a.KernelSHAP(n, pairing_trick=True, random_state=0),
+        "LeverageSHAP": lambda n: a.LeverageSHAP(n, random_state=0),
+        "PolySHAP, order 2, paired": lambda n: a.PolySHAP(n, max_order=2, pairing_trick=True, random_state=0),
+        "OddSHAP": lambda n: a.OddSHAP(n, random_state=0),
         "UnbiasedKernelSHAP, paired": lambda n: a.UnbiasedKernelSHAP(n, pairing_trick=True, random_state=0),
         "KernelSHAPIQ, order 2, paired": lambda n: a.KernelSHAPIQ(
             n, max_order=2, index="SII", pairing_trick=True, random_state=0
@@ -158,8 +68,13 @@ def shapiq_methods() -> Mapping[str, Callable[[int], Any]]:
         "permutations": lambda n: a.PermutationSamplingSV(n, random_state=0),
         "StratifiedSampling": lambda n: a.StratifiedSamplingSV(n, random_state=0),
         "OwenSampling": lambda n: a.OwenSamplingSV(n, n_anchor_points=4, random_state=0),
-        "ProxySPEX": lambda n: a.ProxySPEX(n=n, max_order=2, index="SV", random_state=0),
     }
+    # Older versions lack some of them: their names are the classes' names.
+    return {name: make for name, make in {**methods, **(boosted if is_boosted else {})}.items() if _has(a, name)}
+
+
+def _has(approximators: Any, name: str) -> bool:
+    return name[0].islower() or any(hasattr(approximators, name.split(",")[0] + end) for end in ("", "SV"))
 
 
 def shapiq_values(make: Callable[[int], Any], game: Game, budget: int, noise: float) -> Vector:
@@ -179,12 +94,12 @@ def mean(errors: list[float]) -> float:
     return float(np.exp(np.mean(np.log(errors))))
 
 
-def compare(n: int, count: int, noise: float, failures: dict[str, str]) -> None:
+def compare(n: int, count: int, noise: float, failures: dict[str, str], *, is_boosted: bool) -> None:
     """Error against budget, and how often our intervals cover."""
     errors: dict[tuple[str, int], list[float]] = defaultdict(list)
     by_family: dict[tuple[str, int, str], list[float]] = defaultdict(list)
     covered: dict[tuple[str, int], list[float]] = defaultdict(list)
-    theirs = shapiq_methods()
+    theirs = shapiq_methods(is_boosted=is_boosted)
     seconds = 0.0
     for game in games(n, count):
         for budget in BUDGETS:
@@ -239,30 +154,20 @@ def compare(n: int, count: int, noise: float, failures: dict[str, str]) -> None:
     print(f"\ngp took {seconds / (count * len(FAMILIES)):.2f} s for {BUDGETS[-1]} evaluations.")
 
 
-def early_stopping(n: int, count: int, noise: float) -> None:
-    """How often all values are within the tolerance when the rule says so, and what it saves."""
-    tolerance, budget = 0.05, 300
-    kept, spent, stopped, total = [], [], 0, 0
+def early_stopping(n: int, count: int, noise: float, tolerance: float) -> None:
+    """How often all values are within the tolerance (of the range) when the rule says so, and what it saves."""
+    kept, spent, total = [], [], 0
     for game in games(n, count):
-        size = float(np.ptp(game.table))
+        within = tolerance * float(np.ptp(game.table))
         found = estimate(
-            game.value(noise),
-            n,
-            budget=budget,
-            noise=None if noise else 0.0,
-            tolerance=tolerance * size,
-            seed=game.number,
+            game.value(noise), n, budget=300, noise=None if noise else 0.0, tolerance=within, seed=game.number
         )
         total += 1
         if found.stopped == "tolerance":
-            stopped += 1
-            kept.append(float(np.abs(found.values - game.values).max()) <= tolerance * size)
+            kept.append(float(np.abs(found.values - game.values).max()) <= within)
             spent.append(found.evaluations)
-    kind = "noise .1" if noise else "no noise"
-    if stopped:
-        print(f"| {n} | {kind} | {stopped} of {total} | {np.mean(kept):.3f} | {np.median(spent):.0f} |")
-    else:
-        print(f"| {n} | {kind} | 0 of {total} | | |")
+    row = f"| {n} | {'noise .1' if noise else 'no noise'} | {tolerance:g} | {len(kept)} of {total} |"
+    print(row + (f" {np.mean(kept):.3f} | {np.median(spent):.0f} |" if kept else " | |"))
 
 
 def priors(n: int, count: int) -> None:
@@ -317,6 +222,9 @@ def main() -> None:
     size.add_argument("--full", action="store_true", help="20 games of each family, n = 8, 12, 20")
     parser.add_argument("--games", type=int, help="games of each family instead")
     parser.add_argument("--players", type=int, nargs="+", help="numbers of players instead")
+    parts = ("error", "stopping", "prior", "unions")
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts, help="what to measure (default: all)")
+    parser.add_argument("--boosted", action="store_true", help="shapiq's methods that fit boosted trees too (slow)")
     options = parser.parse_args()
     count = options.games or (20 if options.full else 2)
     sizes = options.players or ([8, 12, 20] if options.full else [8, 12])
@@ -328,16 +236,20 @@ def main() -> None:
     }
     print(f"Python {platform.python_version()}, " + ", ".join(f"{name} {v}" for name, v in installed.items()))
     failures: dict[str, str] = {}
-    for n in sizes:
-        for noise in (0.0, 0.1):
-            compare(n, count, noise, failures)
-    print("\n### Early stopping: all values within .05 of the range, 95%, at most 300 evaluations\n")
-    print("| n | | stopped early | promise kept | median evaluations |\n|---:|---|---:|---:|---:|")
-    for n in sizes:
-        for noise in (0.0, 0.1):
-            early_stopping(n, count, noise)
-    if 12 in sizes:
+    if "error" in options.parts:
+        for n in sizes:
+            for noise in (0.0, 0.1):
+                compare(n, count, noise, failures, is_boosted=options.boosted)
+    if "stopping" in options.parts:
+        print("\n### Early stopping: all values within a share of the range, 95%, at most 300 evaluations\n")
+        print("| n | | within | stopped early | promise kept | median evaluations |\n|---:|---|---:|---:|---:|---:|")
+        for n in sizes:
+            for noise in (0.0, 0.1):
+                for tolerance in (0.05, 0.1):
+                    early_stopping(n, count, noise, tolerance)
+    if "prior" in options.parts and 12 in sizes:
         priors(12, count)
+    if "unions" in options.parts and 12 in sizes:
         unions(count)
     for where, problem in failures.items():
         print(f"\nFailed: {where}: {problem.splitlines()[0][:160]}")

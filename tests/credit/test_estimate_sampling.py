@@ -108,8 +108,36 @@ def test_few_degrees_of_freedom_widen_intervals_as_in_the_tables(degrees, t):
 
 def test_the_rule_wants_two_looks_in_a_row():
     rule = StoppingRule(0.1, 0.95, 4)
-    within, beyond = np.full(4, 0.03), np.full(4, 0.05)  # z = 2.50 for four players
+    within, beyond = (
+        np.full(4, 0.025),
+        np.full(4, 0.05),
+    )  # z = 2.73 at the first look of four players, 3.48 at the fourth
     assert [rule.is_met(look) for look in (within, beyond, within, within)] == [False, False, False, True]
+
+
+def test_the_rule_asks_more_the_more_often_it_looked():
+    first, late = StoppingRule(0.1, 0.95, 4), StoppingRule(0.1, 0.95, 4)
+    for _ in range(20):
+        late.is_met(np.full(4, 1.0))
+    look = np.full(4, 0.025)
+    assert [first.is_met(look), first.is_met(look)] == [False, True]
+    assert [late.is_met(look), late.is_met(look)] == [False, False]
+
+
+@LAWS
+@given(st.integers(1, 6), st.integers(0, 999), st.sampled_from([0.5, 0.8]))
+def test_the_rule_rarely_passes_by_luck_on_honest_errors(n, seed, confidence):
+    """Looks at errors that are exactly normal: passing while a player is beyond the tolerance is rare."""
+    rng = np.random.default_rng(seed)
+    wrong = 0
+    for _ in range(100):
+        rule = StoppingRule(1.0, confidence, n)
+        for look in range(12):
+            std_err = np.full(n, 1.5 / (look + 1.0))
+            if rule.is_met(std_err):
+                wrong += bool((np.abs(std_err * rng.normal(size=n)) > 1.0).any())
+                break
+    assert wrong <= 100 * (1.0 - confidence)
 
 
 def test_without_a_tolerance_there_is_one_look_at_the_end():

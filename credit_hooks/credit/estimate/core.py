@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from itertools import islice
-from typing import TypeAlias
+from typing import TypeAlias, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,11 +13,11 @@ from credit_hooks.credit.estimate.gp import Observations, gp_values
 from credit_hooks.credit.estimate.ledger import Ledger
 from credit_hooks.credit.estimate.leverage import leverage_values
 from credit_hooks.credit.estimate.permutations import walk_orders
-from credit_hooks.credit.estimate.plan import BatchValue, Estimate, EstimateMethod, Plan, Stopped, Surrogate
+from credit_hooks.credit.estimate.plan import BatchValue, Estimate, EstimateOptions, Plan, Stopped
 from credit_hooks.credit.estimate.sampling import complement_pairs
 from credit_hooks.credit.estimate.stopping import StoppingRule
-from credit_hooks.credit.estimate.structure import Coalitions, Structure, Vector
-from credit_hooks.errors import ConfigurationError, EvaluationError
+from credit_hooks.credit.estimate.structure import Coalitions, Vector
+from credit_hooks.errors import EvaluationError
 
 __all__ = ["Estimation", "estimate", "estimation"]
 
@@ -28,22 +28,7 @@ _Fit: TypeAlias = tuple[Vector, Vector, Stopped]
 _EXACT_PLAYERS = 20  # beyond this a table costs more than it is worth
 
 
-def estimate(
-    value: BatchValue,
-    n: int,
-    *,
-    budget: int,
-    method: EstimateMethod = "gp",
-    unions: Sequence[Sequence[int]] | None = None,
-    prior: Surrogate | ArrayLike | None = None,
-    ends: tuple[float, float] | None = None,
-    noise: float | None = 0.0,
-    repeats: int = 1,
-    tolerance: float | None = None,
-    confidence: float = 0.95,
-    seed: int = 0,
-    batch: int = 64,
-) -> Estimate:
+def estimate(value: BatchValue, n: int, **options: Unpack[EstimateOptions]) -> Estimate:
     """Shapley values of n players from at most `budget` evaluations; Owen values where unions are given.
 
     The values always sum to v(N) - v(∅). Where the budget reaches all coalitions that matter they are exact. The same
@@ -53,37 +38,12 @@ def estimate(
         value: Coalitions of shape (k, n), k at most `batch`, to k values. If it raises an Exception, the estimate rests
             on what came before; values that are no finite number are left out. Both are told in the result.
         n: Number of players.
-        budget: Evaluations allowed, v(∅) and v(N) included unless `ends` has them.
-        method: `gp`, the most precise per evaluation; `leverage`, least squares on the same coalitions, which assumes
-            nothing about the game; `permutation`, unbiased at any budget, exactly 0 for null players.
-        unions: A partition of the players, such as the messages of each agent.
-        prior: For `gp`, a game believed to be similar: a :class:`Surrogate`, or one value per player.
-        ends: v(∅) and v(N), if known: the baseline and the outcome of the run that was observed.
-        noise: Standard deviation of one evaluation; 0 if a coalition always has the same value; None if unknown, when
-            it is taken from `repeats`, or for one repeat from how rough the game looks.
-        repeats: Evaluations of each coalition, all of them paid for.
-        tolerance: Stop early when all values are this close, jointly with probability `confidence`.
-        confidence: How sure of that.
-        seed: Of the choice of coalitions. The global random state is neither read nor changed.
-        batch: Most rows of one call.
+        **options: `budget`, and what else :class:`EstimateOptions` lists.
 
     Raises:
         ConfigurationError: an argument cannot work.
     """
-    steps = estimation(
-        n,
-        budget=budget,
-        method=method,
-        unions=unions,
-        prior=prior,
-        ends=ends,
-        noise=noise,
-        repeats=repeats,
-        tolerance=tolerance,
-        confidence=confidence,
-        seed=seed,
-        batch=batch,
-    )
+    steps = estimation(n, **options)
     try:
         asked = next(steps)
         while True:
@@ -98,21 +58,7 @@ def estimate(
         return result
 
 
-def estimation(
-    n: int,
-    *,
-    budget: int,
-    method: EstimateMethod = "gp",
-    unions: Sequence[Sequence[int]] | None = None,
-    prior: Surrogate | ArrayLike | None = None,
-    ends: tuple[float, float] | None = None,
-    noise: float | None = 0.0,
-    repeats: int = 1,
-    tolerance: float | None = None,
-    confidence: float = 0.95,
-    seed: int = 0,
-    batch: int = 64,
-) -> Estimation:
+def estimation(n: int, **options: Unpack[EstimateOptions]) -> Estimation:
     """The same as :func:`estimate` for callers that evaluate in their own way, such as asynchronously.
 
     Iterate with ``next`` and ``send``; throw an :class:`EvaluationError` in to say that no more can be evaluated.
@@ -120,12 +66,7 @@ def estimation(
     Raises:
         ConfigurationError: an argument cannot work. Raised by this call, not by the first step.
     """
-    if n < 0:
-        raise ConfigurationError(f"a game has 0 or more players, not {n}")
-    surrogate = prior if prior is None or isinstance(prior, Surrogate) else Surrogate.additive(prior)
-    structure = Structure.of(n, unions)
-    plan = Plan(structure, budget, method, surrogate, ends, noise, repeats, tolerance, confidence, int(seed), batch)
-    return _run(plan)
+    return _run(Plan.of(n, **options))
 
 
 def _run(plan: Plan) -> Estimation:

@@ -15,6 +15,7 @@ from credit_hooks.credit.estimate.structure import Coalitions, Structure, Vector
 __all__ = ["Walk", "walk_orders"]
 
 _IDLE = 64  # orders in a row without anything new to evaluate, after which sampling ends
+_FEWEST = 8  # pairs of orders before the stopping rule is asked: with fewer their spread says too little of the tails
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def walk_orders(
         complete = [steps for steps in (forward, backward) if not np.isnan(steps).any()]
         if len(complete) == 2:
             samples.append((forward + backward) / 2.0)
-            is_met = cost > 0 and rule.is_met(_std_err(samples))
+            is_met = cost > 0 and len(samples) >= _FEWEST and rule.is_met(_std_err(samples))
         elif partial is None:
             partial = complete[0] if complete else _share_rest(forward, ends)
     if samples:

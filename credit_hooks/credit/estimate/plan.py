@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, Required, Self, TypeAlias, TypedDict, Unpack, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,7 +14,7 @@ from credit_hooks.credit.estimate.stopping import normal_quantile
 from credit_hooks.credit.estimate.structure import Coalitions, Structure, Vector
 from credit_hooks.errors import ConfigurationError
 
-__all__ = ["BatchValue", "Estimate", "EstimateMethod", "Plan", "Stopped", "Surrogate"]
+__all__ = ["BatchValue", "Estimate", "EstimateMethod", "EstimateOptions", "Plan", "Stopped", "Surrogate"]
 
 BatchValue: TypeAlias = Callable[[Coalitions], ArrayLike]
 """What coalitions are worth: rows of shape (k, n) to k numbers. Not a number says that a coalition has no value."""
@@ -66,6 +66,40 @@ class Estimate:
         return self.values - width, self.values + width
 
 
+class _PlanOptions(TypedDict, total=False):
+    """Options that say how to estimate."""
+
+    budget: Required[int]
+    """Evaluations allowed, v(∅) and v(N) included unless `ends` has them."""
+    method: EstimateMethod
+    """`gp` (default), the most precise per evaluation; `leverage`, least squares on the same coalitions, which assumes
+    nothing about the game; `permutation`, unbiased at any budget, exactly 0 for null players."""
+    ends: tuple[float, float] | None
+    """v(∅) and v(N), if known: the baseline and the outcome of the run that was observed. Default: None, not known."""
+    noise: float | None
+    """Standard deviation of one evaluation; 0 (default) if a coalition always has the same value; None if unknown, when
+    it is taken from `repeats`, or for one repeat from how rough the game looks."""
+    repeats: int
+    """Evaluations of each coalition, all of them paid for. Default: 1."""
+    tolerance: float | None
+    """Stop early when all values are this close, jointly with probability `confidence`. None (default): never."""
+    confidence: float
+    """How sure of that. Default: .95."""
+    seed: int
+    """Of the choice of coalitions. The global random state is neither read nor changed. Default: 0."""
+    batch: int
+    """Most rows of one call. Default: 64."""
+
+
+class EstimateOptions(_PlanOptions, total=False):
+    """Keyword arguments of `estimate`; all but the budget have a default."""
+
+    unions: Sequence[Sequence[int]] | None
+    """A partition of the players, such as the messages of each agent; None (default) for none."""
+    prior: Surrogate | ArrayLike | None
+    """For `gp`, a game believed to be similar: a :class:`Surrogate`, or one value per player. Default: None."""
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """A validated request for an estimate."""
@@ -74,24 +108,43 @@ class Plan:
     """Players and unions."""
     budget: int
     """Evaluations allowed."""
-    method: EstimateMethod
+    method: EstimateMethod = "gp"
     """How to estimate."""
-    surrogate: Surrogate | None
+    surrogate: Surrogate | None = None
     """Prior mean of `gp`, up to a factor; None is a mean of zero."""
-    ends: tuple[float, float] | None
+    ends: tuple[float, float] | None = None
     """v(∅) and v(N) where they are known already; None has them evaluated."""
-    noise: float | None
+    noise: float | None = 0.0
     """Standard deviation of one evaluation; 0 where a coalition has one value, None where it is to be estimated."""
-    repeats: int
+    repeats: int = 1
     """Evaluations of each coalition, of which the mean is used."""
-    tolerance: float | None
+    tolerance: float | None = None
     """Stop when all values are believed to be this close; None spends the budget."""
-    confidence: float
+    confidence: float = 0.95
     """How sure of that."""
-    seed: int
+    seed: int = 0
     """Of the coalitions' choice."""
-    batch: int
+    batch: int = 64
     """Most rows of one call of the value function."""
+
+    @classmethod
+    def of(
+        cls,
+        n: int,
+        *,
+        unions: Sequence[Sequence[int]] | None = None,
+        prior: Surrogate | ArrayLike | None = None,
+        **options: Unpack[_PlanOptions],
+    ) -> Self:
+        """The plan for n players.
+
+        Raises:
+            ConfigurationError: an argument cannot work.
+        """
+        if n < 0:
+            raise ConfigurationError(f"a game has 0 or more players, not {n}")
+        surrogate = prior if prior is None or isinstance(prior, Surrogate) else Surrogate.additive(prior)
+        return cls(Structure.of(n, unions), surrogate=surrogate, **options)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.

@@ -43,17 +43,20 @@ def student_factor(degrees: int) -> float:
 
 
 class StoppingRule:
-    """Passes when z * std_err <= tolerance for all n players, z Bonferroni-corrected, at two consecutive looks.
+    """Passes when z * std_err <= tolerance for all n players at two consecutive looks.
 
-    One look can be lucky: hyperparameters are estimated too, and a smooth start hides a rough game. The second look
-    costs a tenth more evaluations, at least n.
+    z is Bonferroni-corrected over the players and over the looks: the k-th look may be wrong with probability
+    (1 - confidence) / (k (k + 1)), which sums to 1 - confidence over any number of looks. One look can be lucky:
+    hyperparameters are estimated too, and a smooth start hides a rough game. The second look costs a tenth more
+    evaluations, at least n.
     """
 
     def __init__(self, tolerance: float | None, confidence: float, n: int) -> None:
         self.tolerance = tolerance
-        self._z = normal_quantile(1.0 - (1.0 - confidence) / (2.0 * max(n, 1)))
+        self._error = (1.0 - confidence) / max(n, 1)
         self._first = max(2 * n, 8)  # every player alone comes first, and says nothing about how players interact
         self._step = max(n // 2, 2)
+        self._looks = 0
         self._passes = 0
 
     def until_next_look(self, seen: int, left: int) -> int:
@@ -66,5 +69,7 @@ class StoppingRule:
         """Look once."""
         if self.tolerance is None:
             return False
-        self._passes = self._passes + 1 if bool((self._z * std_err <= self.tolerance).all()) else 0
+        self._looks += 1
+        z = -normal_quantile(self._error / (2.0 * self._looks * (self._looks + 1)))
+        self._passes = self._passes + 1 if bool((z * std_err <= self.tolerance).all()) else 0
         return self._passes >= 2
