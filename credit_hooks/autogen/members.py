@@ -10,7 +10,7 @@ from autogen_agentchat.agents import UserProxyAgent
 from autogen_agentchat.base import Team
 from autogen_core.tools import StaticWorkbench
 
-from credit_hooks.autogen import names, wrappers
+from credit_hooks.autogen import call_wrappers, names, wrappers
 from credit_hooks.autogen.memory import MAX_SEEN
 from credit_hooks.autogen.messages import is_message
 from credit_hooks.autogen.patches import Patches, reference
@@ -154,11 +154,15 @@ class Members:
         if wrapped is not None:  # a filter is no agent of its own: what it lets through, the agent behind it reads
             self._attach_agent(wrapped, path, agent.name)
         for tool in names.handoff_tools(agent):
-            self._patches.set(tool, "run_json", functools.partial(wrappers.run_tool, self._capture, tool))
+            self._patches.set(tool, "run_json", functools.partial(call_wrappers.run_tool, self._capture, tool))
         for workbench in names.workbenches(agent):
-            self._patches.set(workbench, "call_tool", functools.partial(wrappers.call_tool, self._capture, workbench))
             self._patches.set(
-                workbench, "call_tool_stream", functools.partial(wrappers.call_tool_stream, self._capture, workbench)
+                workbench, "call_tool", functools.partial(call_wrappers.call_tool, self._capture, workbench)
+            )
+            self._patches.set(
+                workbench,
+                "call_tool_stream",
+                functools.partial(call_wrappers.call_tool_stream, self._capture, workbench),
             )
             if not isinstance(workbench, StaticWorkbench):
                 self._record(workbench, "list_tools", "tools")
@@ -173,12 +177,14 @@ class Members:
 
     def _record(self, target: Any, name: str, kind: CallKind) -> None:
         if self._capture.recorder is not None:
-            self._patches.set(target, name, functools.partial(wrappers.recorded, self._capture, kind))
+            self._patches.set(target, name, functools.partial(call_wrappers.recorded, self._capture, kind))
 
     def _attach_clients(self, member: Any) -> None:
         for client in names.model_clients(member):
-            self._patches.set(client, "create", functools.partial(wrappers.create, self._capture, client))
-            self._patches.set(client, "create_stream", functools.partial(wrappers.create_stream, self._capture, client))
+            self._patches.set(client, "create", functools.partial(call_wrappers.create, self._capture, client))
+            self._patches.set(
+                client, "create_stream", functools.partial(call_wrappers.create_stream, self._capture, client)
+            )
 
     @staticmethod
     def _teams_in(agent: Any) -> Iterator[Any]:
