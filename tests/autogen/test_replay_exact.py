@@ -83,6 +83,6 @@ def test_agents_get_the_shapley_value_of_all_they_say():
     build, turns = TEAMS["rounds"]
     table, _ = brute_force(build, turns)
     credit, _, _ = credited(build, players="agents")
-    a, b = 0b010101, 0b101010
+    a, b = 0b0101, 0b1010
     expected = shapley([table[0], table[a], table[b], table[a | b]])
     assert [credit.agents["a"], credit.agents["b"]] == pytest.approx(expected)

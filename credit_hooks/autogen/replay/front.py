@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
 
@@ -94,8 +93,7 @@ class Replay:
         self._max_turns = max_turns
         self._errors = errors
         self._max_runs = max_runs
-        self._watcher: Watcher | None = None
-        self._lock = threading.Lock()
+        self._watcher = Watcher()  # made now: runs that are credited while the process ends could not
 
     def system(self, run: FinishedRun) -> TeamSystem:
         """A finished run as something that can be run again.
@@ -113,9 +111,6 @@ class Replay:
                 raise ReplayRefusedError(f"{which} cannot be repeated: {earlier.refused}")
         if run.status not in ("ok", "error"):
             raise ReplayRefusedError(f"the run was {run.status}: when, no replay can know")
-        with self._lock:
-            if self._watcher is None:
-                self._watcher = Watcher()
         return TeamSystem(
             self._build,
             Index(recording, run.trajectory, self._agents),

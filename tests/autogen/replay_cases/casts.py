@@ -104,7 +104,7 @@ def chain(cast, letters="abcd"):
     return RoundRobinGroupChat([cast.agent(name) for name in letters], max_turns=len(letters))
 
 
-def rounds(cast, letters="ab", count=3):
+def rounds(cast, letters="ab", count=2):
     return RoundRobinGroupChat([cast.agent(name) for name in letters], max_turns=len(letters) * count)
 
 
@@ -179,7 +179,7 @@ def magentic(cast):
 
 TEAMS = {
     "chain": (chain, [(name, 0) for name in "abcd"]),
-    "rounds": (rounds, [(name, turn) for turn in range(3) for name in "ab"]),
+    "rounds": (rounds, [(name, turn) for turn in range(2) for name in "ab"]),
     "star": (star, [(name, 0) for name in "abcd"]),
     "fan out and join": (fan_out, [(name, 0) for name in "abcd"]),
     "swarm": (swarm, [(name, 0) for name in "abc"]),
