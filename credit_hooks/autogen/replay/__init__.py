@@ -5,7 +5,9 @@ keys        when are two inputs the same
 places      every team and agent inside a runner, by path
 index       a recorded run by place: messages, the tape, players
 rules       which tools may be called again
-course      one replay as it goes on: which turns the baseline speaks, what is pinned, what is live
+speaker     who speaks for masked agents
+course      one replay as it goes on: what is pinned, what is live, who is heard first
+seated      an agent during a replay: its turns, spoken by itself, the tape or the baseline
 taped       models, workbenches, memories and executors that ask the tape first
 system      a recorded run as a `credit_hooks.replay.System`
 front       `Replay`, what users write

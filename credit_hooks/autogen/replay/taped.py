@@ -17,7 +17,8 @@ from credit_hooks.autogen.replay.rules import Repeat
 from credit_hooks.errors import ReplayStoppedError
 
 if TYPE_CHECKING:
-    from credit_hooks.autogen.replay.course import ReplayCourse, Seated
+    from credit_hooks.autogen.replay.course import ReplayCourse
+    from credit_hooks.autogen.replay.seated import Seated
 
 __all__ = ["TapedClient", "TapedExecutor", "TapedMemory", "tape_workbench"]
 
