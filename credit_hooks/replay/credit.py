@@ -183,7 +183,7 @@ def _plan(
     prior: tuple[float, ...] | None = None,
 ) -> GamePlan:
     unions = config.level == "owen" and config.players == "messages"
-    return GamePlan(players, unions, budget, ends, config.repeats, config.tolerance, prior=prior)
+    return GamePlan(players, unions, budget, ends, config.repeats, tolerance=config.tolerance, prior=prior)
 
 
 def _prior(trajectory: Trajectory, players: Sequence[Player], config: CreditConfig) -> tuple[float, ...] | None:
