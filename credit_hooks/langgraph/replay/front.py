@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
@@ -101,8 +100,7 @@ class Replay:
         self._errors = errors
         self._max_runs = max_runs
         self._cached: OrderedDict[tuple[Path, str], Recorded[Outcome]] = OrderedDict()
-        self._watcher: Watcher | None = None
-        self._lock = threading.Lock()
+        self._watcher = Watcher()  # made now: runs that are credited while the process ends could not
 
     def system(self, run: FinishedRun) -> GraphSystem:
         """A finished run as something that can be run again.
@@ -121,9 +119,6 @@ class Replay:
         self.recorder.forget(run.id)
         while len(self._cached) > _MAX_CACHED:
             self._cached.popitem(last=False)
-        with self._lock:
-            if self._watcher is None:
-                self._watcher = Watcher()
         return GraphSystem(
             self._graph,
             index,
