@@ -27,9 +27,8 @@ def run_explanation(run: CreditedRun, explanation: CreditExplanation) -> Rendera
     """All of a run."""
     blocks: list[RenderableType] = [*_outcome(explanation), Text(), _messages(run.trajectory, explanation)]
     if explanation.credit.replay is not None:
-        blocks += [Text(), *_replay(explanation.credit.replay)]
-    blocks += [Text(), _check(explanation)]
-    return Group(*blocks)
+        return Group(*blocks, Text(), *_replay(explanation.credit.replay))
+    return Group(*blocks, Text(), _check(explanation))
 
 
 def message_view(run: CreditedRun, explanation: CreditExplanation, message: MessageExplanation) -> RenderableType:
@@ -51,7 +50,9 @@ def message_view(run: CreditedRun, explanation: CreditExplanation, message: Mess
     if explanation.credit.replay is not None:
         blocks += _comparisons(explanation.credit.replay, message.message_id)
     reward = "none" if message.reward is None else f"{message.reward:+.6f}"
-    return Group(*blocks, Text(f"  reward {reward}", style="bold"), Text(), _check(explanation))
+    blocks.append(Text(f"  reward {reward}", style="bold"))
+    replay = explanation.credit.replay
+    return Group(*blocks, Text(), _check(explanation) if replay is None else Text(_recomputed(replay)))
 
 
 def find_message(explanation: CreditExplanation, wanted: str) -> MessageExplanation:
@@ -97,7 +98,8 @@ def _messages(trajectory: Trajectory, explanation: CreditExplanation) -> Table:
     table.add_column("author", no_wrap=True, overflow="ellipsis", max_width=18)
     for symbol in explanation.symbols:
         table.add_column(symbol, justify="right")
-    table.add_column("share", justify="right")
+    if explanation.formula:
+        table.add_column("share", justify="right")
     table.add_column("reward", justify="right")
     if any(message.first_error is not None for message in explanation.messages):
         table.add_column("P(first error)", justify="right")
@@ -105,7 +107,8 @@ def _messages(trajectory: Trajectory, explanation: CreditExplanation) -> Table:
     for message in explanation.messages:
         cells: list[RenderableType] = [str(message.index), plain(_name(trajectory, message.actor_id))]
         cells += [f"{message.parts[symbol]:.3f}" for symbol in explanation.symbols]
-        cells += [f"{message.share:+.3f}", amount(message.reward)]
+        cells += [f"{message.share:+.3f}"] if explanation.formula else []
+        cells.append(amount(message.reward))
         if len(table.columns) == len(cells) + 2:
             cells.append("" if message.first_error is None else f"{message.first_error:.3f}")
         table.add_row(*cells, "" if message.standing == "player" else Text(message.standing, style="dim"))
