@@ -154,4 +154,4 @@ def test_an_interrupted_run_is_no_finished_run():
     received = []
     with pytest.raises(KeyboardInterrupt):
         AutoGenTeam(built, BLOCKS).run(jobs(PromptSet(BLOCKS)), evaluate, received.append)
-    assert [run.trajectory.id for run in received] == IDS[:2]
+    assert sorted(run.trajectory.id for run in received) == IDS[:2]
