@@ -154,4 +154,7 @@ def test_an_interrupted_run_is_no_finished_run():
     received = []
     with pytest.raises(KeyboardInterrupt):
         AutoGenTeam(built, BLOCKS).run(jobs(PromptSet(BLOCKS)), evaluate, received.append)
-    assert sorted(run.trajectory.id for run in received) == IDS[:2]
+    arrived = {run.trajectory.id for run in received}  # which two were first is a matter of threads
+    assert len(received) == len(arrived) == 2
+    assert arrived < set(IDS)
+    assert {run.trajectory.status for run in received} == {"ok"}
