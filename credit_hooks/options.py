@@ -117,6 +117,10 @@ def check_options(options: CaptureOptions) -> None:
             raise ConfigurationError(f"{name} is a function, not {given[name]!r}")
     if given.get("reward_delivery", "span") not in ("span", "event"):
         raise ConfigurationError(f"reward_delivery is 'span' or 'event', not {given['reward_delivery']!r}")
+    if given.get("credit") is not None and not isinstance(given["credit"], CreditConfig):
+        raise ConfigurationError(f"credit is a CreditConfig, not {given['credit']!r}")
+    if given.get("store") is not None and not isinstance(given["store"], (str, os.PathLike)):
+        raise ConfigurationError(f"store is the path of a file, not {given['store']!r}")
     for exporter in given.get("exporters", ()):
         if not callable(getattr(exporter, "export", None)):
             raise ConfigurationError(f"exporters have a method export(run); {exporter!r} has none")

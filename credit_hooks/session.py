@@ -12,7 +12,7 @@ from credit_hooks import semconv as sc
 from credit_hooks.archive import RunArchive
 from credit_hooks.credit.failures import with_labels
 from credit_hooks.encode import EncodingLimits
-from credit_hooks.errors import ConfigurationError
+from credit_hooks.errors import ConfigurationError, StoreError
 from credit_hooks.hold import OpenedSpan, SpanHolder
 from credit_hooks.journal import Journal
 from credit_hooks.metrics import Levels, RunMetrics
@@ -63,7 +63,7 @@ class CaptureSession:
         self._journal = Journal(shows_content=self._holder.shows_content)
         self._metrics = RunMetrics(options.get("meter_provider"), framework, self._journal.stats, self._levels)
         path = options.get("store")
-        store = None if path is None else LazyStore(store_path(path))
+        store = self._store = None if path is None else LazyStore(store_path(path))
         config = credit_config(options)
         max_runs = options.get("max_runs", 1_000)
         self._archive = RunArchive(max_runs, config, None if store is None else store.recall)
@@ -272,6 +272,11 @@ class CaptureSession:
             run.close_open_steps("cancelled")
         for run in [*self._finishing.values(), *going_on]:
             self._pipeline.save(run, "shutdown")
+        if self._store is not None:
+            try:
+                self._store.write_rest()
+            except StoreError as error:
+                self._journal.failed("store", error)
         self._metrics.sync()
         self._holder.force_flush()
 

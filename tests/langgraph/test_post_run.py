@@ -1,6 +1,8 @@
 """After the run: evaluators, scores, receivers and stores that fail cost their run the credit, and nothing else."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 from decimal import Decimal
 from fractions import Fraction
@@ -307,14 +309,46 @@ def test_a_store_that_cannot_be_used_costs_the_run_nothing(spoil, said, tmp_path
         assert path.read_bytes() == b"this is no database" * 100
 
 
-def test_a_store_that_becomes_usable_again_is_used(tmp_path):
+def test_a_store_that_becomes_usable_again_takes_what_it_could_not_before(tmp_path):
     path = tmp_path / "later" / "runs.db"
     callback = one_run(evaluate=lambda run: True, store=path)
     path.parent.mkdir()
     invoke(callback)
     assert callback.flush()
     with RunStore(path) as store:
-        assert [summary.id for summary in store.list()] == [callback.last.trajectory.id]
+        assert {summary.id for summary in store.list()} == {run.trajectory.id for run in callback.runs}
+        assert len(store) == 2
+
+
+def test_a_store_that_is_usable_again_when_the_process_ends_takes_the_rest(tmp_path):
+    path = tmp_path / "later" / "runs.db"
+    program = f"""
+import os
+from credit_hooks.langgraph import CreditCallback
+from langgraph.graph import START, StateGraph
+builder = StateGraph(dict)
+builder.add_node("a", lambda state: {{"x": 1}})
+builder.add_edge(START, "a")
+callback = CreditCallback(evaluate=lambda run: True, store={str(path)!r})
+builder.compile().invoke({{}}, {{"callbacks": [callback]}})
+assert callback.flush() and callback.failures
+os.mkdir({str(path.parent)!r})
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    with RunStore(path, read_only=True) as store:
+        assert len(store) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"credit": "replay"}, "credit is a CreditConfig, not 'replay'"),
+        ({"store": 5}, "store is the path of a file, not 5"),
+    ],
+)
+def test_options_of_the_wrong_kind_are_told_at_once(options, said):
+    with pytest.raises(ConfigurationError, match=said):
+        CreditCallback(**options)
 
 
 def test_the_home_of_the_user_is_found(tmp_path, monkeypatch):
