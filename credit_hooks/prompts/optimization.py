@@ -139,6 +139,8 @@ class Optimization(FrozenModel):
             f"wrong to right {attempt.wrong_to_right}, right to wrong {attempt.right_to_wrong} of {attempt.tasks}"
             for attempt in self.attempts
         ]
+        problems = dict.fromkeys(edit.problem for attempt in self.attempts for edit in attempt.edits if edit.problem)
+        lines += [f"  no edit: {problem}" for problem in problems]
         return "\n".join(lines)
 
 

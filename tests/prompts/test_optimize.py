@@ -94,6 +94,7 @@ def test_a_critic_that_is_no_use_costs_an_attempt_and_is_reported(critic, said):
     found = improve(team, critic, Budget(system_runs=300, model_calls=3), width=1)
     assert [attempt.decision for attempt in found.attempts] == ["no rewrite"] * 3
     assert all(said in attempt.edits[0].problem for attempt in found.attempts)
+    assert said in str(found)
     assert len({attempt.roles for attempt in found.attempts}) > 1  # it goes on to other blocks
     assert found.spent == Spent(system_runs=16, model_calls=3)
     assert len(team.jobs) == 16
