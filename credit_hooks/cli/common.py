@@ -16,7 +16,18 @@ from credit_hooks.errors import ConfigurationError, MissingExtraError, StoreErro
 from credit_hooks.rewards import CreditedRun
 from credit_hooks.store import RunStore
 
-__all__ = ["STORE", "RunId", "StorePath", "fail", "get_run", "load_part", "pairs", "print_json", "run_progress"]
+__all__ = [
+    "STORE",
+    "RunId",
+    "StorePath",
+    "check_output",
+    "fail",
+    "get_run",
+    "load_part",
+    "pairs",
+    "print_json",
+    "run_progress",
+]
 
 StorePath = Annotated[Path, typer.Option("--store", envvar="CREDIT_HOOKS_STORE", help="The run store, a SQLite file.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="Run id, or the start of one.")]
@@ -49,6 +60,27 @@ def get_run(store: Path, run_id: str | None) -> CreditedRun:
     if newest is None:
         raise StoreError(f"the store {store} is empty: record or score a run first")
     return newest
+
+
+def check_output(output: Path, store: Path) -> None:
+    """Refuse to write over the run store, or over any other SQLite database: what is in there cannot be made again.
+
+    Raises:
+        ConfigurationError: `output` is such a file.
+    """
+    if not output.is_file():
+        return
+    if store.exists() and output.samefile(store):
+        raise ConfigurationError(f"{output} is the run store itself, which would be lost: choose another file to write")
+    with output.open("rb") as file:
+        if file.read(len(_SQLITE)) == _SQLITE:
+            raise ConfigurationError(
+                f"{output} is a SQLite database, which would be lost: choose another file to write"
+            )
+
+
+_SQLITE = b"SQLite format 3\0"
+"""How every such file begins."""
 
 
 def load_part(module: str, feature: str, extra: str) -> Any:

@@ -13,11 +13,11 @@ from typing import Any
 from rich.console import Console
 
 from credit_hooks.cli.screen import progress_screen, screen
-from credit_hooks.errors import ConfigurationError
+from credit_hooks.errors import ConfigurationError, DamagedRunError
 from credit_hooks.ports import Manifest
 from credit_hooks.store import RunStore
 
-__all__ = ["damage", "export_all", "standard_output", "wording"]
+__all__ = ["damage", "export_all", "shares", "standard_output", "strangers", "wording"]
 
 
 def export_all(
@@ -78,6 +78,51 @@ def damage(run_ids: Sequence[str], store: Path) -> str:
     named = ", ".join(run_ids[:5]) + (f" and {len(run_ids) - 5} more" if len(run_ids) > 5 else "")
     runs = "1 run" if len(run_ids) == 1 else f"{len(run_ids)} runs"
     return f"left out {runs} of {store} that cannot be read: {named}; credit-hooks show RUN says why"
+
+
+def shares(given: Sequence[str]) -> dict[str, float]:
+    """Shares of splits, typed as `name=number`.
+
+    Raises:
+        ConfigurationError: one is not of this form.
+    """
+    found: dict[str, float] = {}
+    for pair in given:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigurationError(f"--split {pair!r} is no name=value, such as train=0.9")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            raise ConfigurationError(
+                f"--split {pair!r}: {value!r} is no share of the tasks, which is a number above 0 and at most 1, "
+                "such as train=0.9"
+            ) from None
+    return found
+
+
+def strangers(asked: str | Sequence[str] | None, store: Path) -> str | None:
+    """That no message is by some of these agents, and which agents there are. None: all of them wrote something."""
+    wanted = {asked} if isinstance(asked, str) else set(asked or ())
+    if not wanted:
+        return None
+    known: set[str] = set()
+    agents: set[str] = set()
+    with RunStore(store, read_only=True) as opened:
+        for summary in opened.list():
+            try:
+                trajectory = opened.get(summary.id).trajectory
+            except DamagedRunError:  # the export has named it
+                continue
+            writers = {message.actor_id for message in trajectory.messages}
+            for actor in (actor for actor in trajectory.actors if actor.id in writers):
+                known |= {actor.id, actor.name}
+                agents |= {actor.name} if actor.kind == "agent" else set()
+    missing = sorted(wanted - known)
+    if not missing:
+        return None
+    there = ", ".join(sorted(agents)[:20]) + (f" and {len(agents) - 20} more" if len(agents) > 20 else "")
+    return f"no message in {store} is by an agent {' or '.join(missing)}; agents there: {there or 'none'}"
 
 
 def wording(manifest: Manifest, output: Path) -> str:

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from credit_hooks.cli.common import STORE, StorePath, fail, run_progress
+from credit_hooks.cli.common import STORE, StorePath, check_output, fail, run_progress
 from credit_hooks.cli.screen import amount, plain, screen
 from credit_hooks.errors import ConfigurationError, DamagedRunError
 from credit_hooks.store import RunStore
@@ -43,6 +43,7 @@ def fit(
     """Fit a localiser on the failed runs of the store that carry a first-error label."""
     from credit_hooks.credit import fit_localiser
 
+    check_output(output, store)
     with RunStore(store, read_only=True) as opened, run_progress() as progress:
         task = progress.add_task("localise", total=len(opened))
         fitted = fit_localiser(_labelled(opened, lambda: progress.advance(task)), l2=l2, folds=folds)

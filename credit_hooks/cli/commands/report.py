@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from credit_hooks.cli.common import STORE, StorePath, get_run, run_progress
+from credit_hooks.cli.common import STORE, StorePath, check_output, get_run, run_progress
 from credit_hooks.cli.screen import plain, screen
 from credit_hooks.errors import ConfigurationError
 from credit_hooks.store import RunStore
@@ -32,6 +32,7 @@ def report(
     """Write one run, or all of a store, as a self-contained HTML page."""
     from credit_hooks.report import render
 
+    check_output(output, store)
     if all_runs:
         if run_id is not None:
             raise ConfigurationError(f"report takes a run or --all, not both: leave out {run_id!r} or --all")
