@@ -27,6 +27,7 @@ from credit_hooks.ports import Manifest
 from credit_hooks.rewards import CreditedRun
 from credit_hooks_exporters.atomic import DigestingFile, replacing
 from credit_hooks_exporters.card import card
+from credit_hooks_exporters.folders import check_folder
 from credit_hooks_exporters.formats import Format
 from credit_hooks_exporters.ids import digest, encode
 from credit_hooks_exporters.ledger import Ledger
@@ -85,7 +86,11 @@ class DatasetFolder:
             source: The runs.
             fresh: Write every part again.
             progress: Called with (runs done, runs in all).
+
+        Raises:
+            ConfigurationError: the folder holds something else, which would be lost. Nothing was written.
         """
+        check_folder(self.folder, self.form.name)
         self.folder.mkdir(mode=0o700, exist_ok=True)
         (self.folder / ".state").mkdir(mode=0o700, exist_ok=True)
         with locked(self.folder):

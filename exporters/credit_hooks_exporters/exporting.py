@@ -63,6 +63,8 @@ def export(
         ConfigurationError: an argument cannot work.
         StoreError: the store cannot be read.
     """
+    if not os.fspath(out):
+        raise ConfigurationError("out is empty: name a file or a folder")
     out, exporter = Path(out), registry.exporter(form)
     if out.suffix in _FILES or not isinstance(exporter, TableExporter):
         if since is not None or splits is not None:

@@ -25,6 +25,9 @@ class Splits:
     """
 
     def __init__(self, shares: Mapping[str, float]) -> None:
+        wrong = [f"{name}={share!r}" for name, share in shares.items() if type(share) not in (int, float)]
+        if wrong:
+            raise ConfigurationError(f"shares of splits are numbers, like train=0.9: {wrong[0]}")
         if not shares or any(share <= 0 for share in shares.values()) or not math.isclose(sum(shares.values()), 1.0):
             raise ConfigurationError(f"shares of splits are positive and sum to 1, like train=0.9 test=0.1: {shares}")
         bad = [name for name in shares if not name.isidentifier()]

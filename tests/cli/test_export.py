@@ -45,6 +45,10 @@ def test_filters_and_going_on(store, tmp_path, capsys):
     [
         (["-f", "trl-kto", "-o", "d", "--since", "monday"], "'last' is the only choice"),
         (["-f", "trl-kto", "-o", "d", "--split", "train"], "--split 'train' is no name=value"),
+        (["-f", "trl-kto", "-o", "d", "--split", "train=x"], "--split 'train=x': 'x' is no share of the tasks"),
+        (["-f", "trl-kto", "-o", "d", "--split", "train=0,9"], "a number above 0 and at most 1"),
+        (["-f", "trl-kto", "-o", "d", "--split", "train=nan"], "positive and sum to 1"),
+        (["-f", "trl-kto", "-o", ""], "the name is empty"),
         (["-f", "trl-kto", "-o", "d.jsonl", "--follow"], "--follow needs a folder"),
         (["-f", "trl-kto", "-o", "d", "--threshold", "3"], "option threshold of format trl-kto"),
     ],
@@ -71,6 +75,39 @@ def test_the_messages_of_one_agent(store, tmp_path, capsys):
     assert "9 left out (other_agent)" in capsys.readouterr().out
     rows = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
     assert [row["agent"] for row in rows] == ["a:solver"] * 3
+
+
+def test_a_share_may_begin_with_the_point(store, tmp_path):
+    assert run_cli(["export", "-f", "trl-kto", "-o", "d", "--split", "train=.5", "--split", "test=5e-1"]) == 0
+    assert json.loads((tmp_path / "d" / "manifest.json").read_text())["splits"] == {"train": 0.5, "test": 0.5}
+
+
+@pytest.mark.parametrize("arguments", [["-o", "x.jsonl"], ["-f", "trl-kto", "-o", "d"]])
+def test_an_agent_that_nobody_is(arguments, store, capsys):
+    assert run_cli(["export", *arguments, "--agent", "nobody"]) == 1
+    said = capsys.readouterr().err
+    assert "no message in runs.db is by an agent nobody; agents there: " in said
+    assert "solver" in said
+
+
+@pytest.mark.parametrize("name", ["README.md", "manifest.json", "train-00000.jsonl", "notes.txt"])
+def test_a_folder_of_others_is_left_alone(name, store, tmp_path, capsys):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / name).write_text("{}")
+    for out in ("mine", "."):
+        assert run_cli(["export", "-f", "trl-kto", "--out", out]) == 2
+        assert "choose " in capsys.readouterr().err
+    assert digests(tmp_path / "mine") == {name: b"{}"}
+    assert not (tmp_path / ".state").exists()
+
+
+def test_a_dataset_of_another_format_is_left_alone(store, tmp_path, capsys):
+    assert run_cli(["export", "-f", "trl-kto", "-o", "d"]) == 0
+    before = digests(tmp_path / "d")
+    assert run_cli(["export", "-f", "trl-grpo", "-o", "d"]) == 2
+    assert "a dataset of format trl-kto, not trl-grpo" in capsys.readouterr().err
+    assert digests(tmp_path / "d") == before
+    assert run_cli(["export", "-f", "trl-kto", "-o", "d", "--threshold", "0.1"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -218,3 +218,24 @@ def test_splits_have_about_their_shares():
     splits = Splits(SPLITS)
     found = [splits.of(run) for run in many(300)]
     assert 0.6 < found.count("train") / len(found) < 0.8
+
+
+def test_an_export_that_was_cut_short_before_its_manifest_goes_on(store, tmp_path):
+    export(store, "trl-kto", tmp_path / "out", part_runs=4)
+    whole = contents(tmp_path / "out")
+    (tmp_path / "out" / "manifest.json").unlink()
+    export(store, "trl-kto", tmp_path / "out", since="last", part_runs=4)
+    assert contents(tmp_path / "out") == whole
+
+
+@pytest.mark.parametrize("share", ["0.9", None, True])
+def test_shares_are_numbers(share, store, tmp_path):
+    with pytest.raises(ConfigurationError, match="shares of splits are numbers"):
+        export(store, "trl-kto", tmp_path / "out", splits={"train": share})
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_name_is_not_the_current_folder(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match="out is empty"):
+        export(store, "trl-kto", "")
