@@ -1,6 +1,7 @@
 """The page of all runs: true to the store, bounded whatever the store, everything escaped, nothing loaded."""
 
 import base64
+import contextlib
 import hashlib
 import sqlite3
 
@@ -183,7 +184,7 @@ def test_empty_and_uncredited_and_single_stores_each_give_a_page(store, make_run
 
 
 def test_damaged_runs_are_counted_and_left_out(filled):
-    with sqlite3.connect(filled.path) as raw:
+    with contextlib.closing(sqlite3.connect(filled.path, isolation_level=None)) as raw:
         raw.execute("UPDATE runs SET credit = x'00' WHERE id IN ('run-000001', 'run-000002')")
         raw.execute(
             "UPDATE runs SET trajectory = x'00' WHERE id IN (SELECT id FROM runs ORDER BY worst_credit LIMIT 1)"
