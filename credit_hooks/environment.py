@@ -38,8 +38,13 @@ class EnvironmentOptions(NamedTuple):
     """One sentence for each variable that cannot work, naming it."""
 
 
-def read_environment(environ: Mapping[str, str]) -> EnvironmentOptions:
-    """The options that `CREDIT_HOOKS_*` variables give; an empty variable counts as unset."""
+def read_environment(environ: Mapping[str, str], *, replays: bool = False) -> EnvironmentOptions:
+    """The options that `CREDIT_HOOKS_*` variables give; an empty variable counts as unset.
+
+    Args:
+        environ: The environment.
+        replays: Whether `replay=` is given in code: no variable can, and credit by replay needs it.
+    """
     options: dict[str, Any] = {}
     limits: dict[str, int] = {}
     problems: list[str] = []
@@ -53,7 +58,10 @@ def read_environment(environ: Mapping[str, str]) -> EnvironmentOptions:
             continue
         option, read = known
         try:
-            (limits if option in _LIMITS else options)[option] = read(name, value.strip())
+            read_value = read(name, value.strip())
+            if option == "credit" and read_value.method == "replay" and not replays:
+                raise ConfigurationError("method 'replay' needs replay=, which only the program itself can give")
+            (limits if option in _LIMITS else options)[option] = read_value
         except ValueError as error:
             problems.append(f"{name}={value!r} is left out: {error}")
     if limits:

@@ -74,7 +74,8 @@ class _FrameworkInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ign
             return
         options, self._options = self._options, None  # ours imports more of the framework, whose hooks come back here
         try:
-            self._capture = importlib.import_module(self._room).install(**{**_from_environment(), **options})
+            found = _from_environment(replays=options.get("replay") is not None)
+            self._capture = importlib.import_module(self._room).install(**{**found, **options})
         except Exception:
             # The one guard at this edge: whatever fails here would fail as the program's own import.
             logger.warning("credit-hooks: %s could not be installed; nothing is captured", self._room, exc_info=True)
@@ -111,10 +112,10 @@ def _known(options: Mapping[str, Any]) -> Mapping[str, Any]:
     return options
 
 
-def _from_environment() -> Mapping[str, Any]:
+def _from_environment(*, replays: bool) -> Mapping[str, Any]:
     from credit_hooks.environment import read_environment
 
-    found = read_environment(os.environ)
+    found = read_environment(os.environ, replays=replays)
     for problem in found.problems:
         if problem not in _warned:  # two frameworks read the same variables
             _warned.add(problem)

@@ -106,3 +106,13 @@ def test_functions_and_exporters_are_imported_when_they_are_needed(monkeypatch):
     import test_environment
 
     assert test_environment.calls == ["a run", "a run"]
+
+
+def test_credit_by_replay_needs_an_object_of_the_program():
+    variables = {"CREDIT_HOOKS_CREDIT": '{"method": "replay"}', "CREDIT_HOOKS_MAX_RUNS": "7"}
+    found = read_environment(variables)
+    assert found.options == {"max_runs": 7}
+    (problem,) = found.problems
+    assert problem.startswith("CREDIT_HOOKS_CREDIT=")
+    assert "replay=" in problem
+    assert read_environment(variables, replays=True).options["credit"].method == "replay"

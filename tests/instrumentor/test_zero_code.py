@@ -157,3 +157,11 @@ def test_options_in_code_that_do_not_exist_are_refused():
     with pytest.raises(ConfigurationError, match="unknown option 'stroe'"):
         LangGraphInstrumentor().instrument(stroe=1, skip_dep_check=True)
     assert not LangGraphInstrumentor().is_instrumented_by_opentelemetry
+
+
+def test_credit_by_replay_costs_a_warning_and_that_option_only(program, run, tmp_path):
+    done = run(program, CREDIT_HOOKS_STORE="runs.db", CREDIT_HOOKS_CREDIT='{"method": "replay"}')
+    assert (done.returncode, done.stdout) == (0, ANSWER)
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("CREDIT_HOOKS_CREDIT") == 1
+    assert len(stored(tmp_path)) == 1
