@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isfinite
+from textwrap import shorten
 
 import numpy as np
 
@@ -19,6 +21,10 @@ from credit_hooks.rewards import Credit
 from credit_hooks.trajectory import Trajectory
 
 __all__ = ["Played", "credit_of", "passive_rewards"]
+
+_SHOWN_REASONS = 2
+"""Reasons for missing values that a note tells."""
+_REASON_CHARS = 240
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ def credit_of(trajectory: Trajectory, played: Played, config: CreditConfig, note
     record = _record(played)
     if played.log.cut_short is not None:
         notes += (f"replays ended early: {played.log.cut_short}",)
+    if played.log.failures:
+        notes += (f"replays without a value: {_reasons(played.log.failures.values())}",)
     return credit_given(
         trajectory,
         rewards,
@@ -51,6 +59,14 @@ def credit_of(trajectory: Trajectory, played: Played, config: CreditConfig, note
         notes=(*notes, *estimate.notes),
         replay=record,
     )
+
+
+def _reasons(reasons: Iterable[str]) -> str:
+    """The first distinct reasons, shortened; all that are kept are in the record."""
+    distinct = list(dict.fromkeys(reasons))
+    shown = [shorten(reason, _REASON_CHARS, placeholder=" ...") for reason in distinct[:_SHOWN_REASONS]]
+    more = len(distinct) - len(shown)
+    return "; ".join([*shown, f"{more} other reasons in credit.replay.failures"] if more else shown)
 
 
 def _rewards(trajectory: Trajectory, played: Played, config: CreditConfig) -> dict[str, tuple[float, float | None]]:

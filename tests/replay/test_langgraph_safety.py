@@ -1,5 +1,6 @@
 """Replays leave alone what is the user's: checkpoints, stores, caches, callbacks, inputs, threads."""
 
+import asyncio
 import copy
 import threading
 
@@ -239,3 +240,39 @@ def test_limits_hold_on_graphs():
     assert credit.replay.costs.live_calls == 3
     assert "max_calls=3" in credit.replay.cut_short
     assert sum(credit.agents.values()) == pytest.approx(credit.total, abs=1e-9)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_graph_with_the_same_names_is_another_graph(is_async):
+    one, other = (two_nodes(Cast().node("second")) for _ in range(2))
+    callback = CreditCallback(evaluate=score, credit=SHAPLEY, replay=Replay(one))
+    config = {"callbacks": [callback]}
+    if is_async:
+        asyncio.run(other.ainvoke(user(), config))
+    else:
+        other.invoke(user(), config)
+    assert callback.flush(60)
+    credit = callback.last.credit
+    assert credit.notes[0].startswith("not replayed: the run is of another graph 'LangGraph' than that of replay=")
+    assert credit.replay is None
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        lambda graph: graph.with_config(tags=["x"]),
+        lambda graph: graph.with_config(run_name="mine"),
+        lambda graph: graph.builder.compile(checkpointer=False),
+    ],
+)
+@pytest.mark.parametrize("is_async", [False, True])
+def test_copies_and_recompilations_are_the_same_graph(copied, is_async):
+    graph = two_nodes(Cast().node("second"))
+    callback = CreditCallback(evaluate=score, credit=SHAPLEY, replay=Replay(graph))
+    config = {"callbacks": [callback]}
+    if is_async:
+        asyncio.run(copied(graph).ainvoke(user(), config))
+    else:
+        copied(graph).invoke(user(), config)
+    assert callback.flush(60)
+    assert callback.last.credit.method == "replay.shapley", callback.last.credit.notes

@@ -54,7 +54,9 @@ def test_an_unmarked_tool_with_a_changed_input_stops_that_replay_and_says_what_t
     assert credit.method == "replay.shapley"
     reasons = set(credit.replay.failures.values())
     assert len(reasons) == 1
-    assert "tool 'look_up' would be called with arguments that the run did not have" in reasons.pop()
+    stopped = "tool 'look_up' would be called with arguments that the run did not have"
+    assert stopped in reasons.pop()
+    assert any(note.startswith(f"replays without a value: {stopped}") for note in credit.notes)
     assert sum(credit.agents.values()) == pytest.approx(credit.total, abs=1e-9)
 
 
@@ -181,3 +183,10 @@ def test_rules_that_are_none_are_refused(options):
 
 def _message(office, agent):
     return next(m.id for m in office.callback.last.trajectory.messages if m.actor_id == agent)
+
+
+def test_a_rule_for_a_tool_that_nobody_has_is_told():
+    credit = Office().run(tools={"look_up": "repeat", "nosuch": "pin"})
+    (note,) = [note for note in credit.notes if "Replay(tools=...)" in note]
+    assert "names 'nosuch':" in note
+    assert not [note for note in Office().run(tools={"look_up": "repeat"}).notes if "Replay(tools=...)" in note]

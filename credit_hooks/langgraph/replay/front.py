@@ -15,9 +15,10 @@ from credit_hooks.langgraph.replay.course import MaskedTurn
 from credit_hooks.langgraph.replay.gates import Outcome, Path
 from credit_hooks.langgraph.replay.index import Index
 from credit_hooks.langgraph.replay.recording import Recorder
+from credit_hooks.langgraph.replay.running import is_same_graph
 from credit_hooks.langgraph.replay.speakers import speaker
 from credit_hooks.langgraph.replay.system import GraphSystem, Watcher
-from credit_hooks.langgraph.replay.tools import Repeat, ToolRules
+from credit_hooks.langgraph.replay.tools import Repeat, ToolRules, unused_rules
 from credit_hooks.outcome import FinishedRun
 from credit_hooks.replay import Recorded, ReplayLimits
 
@@ -87,7 +88,7 @@ class Replay:
         if errors not in ("no_value", "score"):
             raise ConfigurationError(f"errors is 'no_value' or 'score', not {errors!r}")
         self.limits = limits or ReplayLimits()
-        self.recorder = Recorder(max_runs)
+        self.recorder = Recorder(max_runs, lambda running: is_same_graph(running, graph))
         """What the callback tells of the runs that it sees."""
         self._graph = graph
         self._baseline = baseline
@@ -111,11 +112,16 @@ class Replay:
         recording = self.recorder.of(run.id)
         if recording is None:
             raise ReplayRefusedError(f"run {run.id} was not recorded, or is not among the newest {self._max_runs}")
-        if recording.name != self._graph.get_name():
+        named = self._graph.get_name()
+        if not recording.is_own and recording.name != named:
+            raise ReplayRefusedError(f"the run is of graph {recording.name!r}, replay= has a graph named {named!r}")
+        if recording.is_own is False:
             raise ReplayRefusedError(
-                f"the run is of graph {recording.name!r}, replay= has a graph named {self._graph.get_name()!r}"
+                f"the run is of another graph {named!r} than that of replay=: give Replay the very graph that runs, "
+                "not one that was built anew"
             )
         index = Index(self._graph, recording, run.trajectory, self._text, self._cached, self._agents)
+        index.notes += unused_rules(self._tools, index.leaves.values(), run.trajectory)
         self.recorder.forget(run.id)
         while len(self._cached) > _MAX_CACHED:
             self._cached.popitem(last=False)

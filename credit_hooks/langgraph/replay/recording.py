@@ -8,9 +8,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from langgraph.pregel import Pregel
+
+from credit_hooks.langgraph.replay.running import running_graph
 
 __all__ = ["Execution", "Recorder", "Recording", "sent_order"]
 
@@ -49,6 +53,8 @@ class Recording:
     """Whether it was started on an event loop."""
     previous: Recording | None
     """The run before it on the same thread. None: it is the first that was recorded, or there are too many."""
+    is_own: bool | None = None
+    """Whether it is a run of the graph that is replayed. None: what ran was not to be seen."""
     thread_id: str | None = None
     """Its thread. None: it has none."""
     turn: int = 0
@@ -67,22 +73,30 @@ class Recording:
 
 
 class Recorder:
-    """Recordings of the newest runs, and of the newest threads."""
+    """Recordings of the newest runs, and of the newest threads.
 
-    def __init__(self, max_runs: int) -> None:
+    Args:
+        max_runs: How many of each.
+        is_own: Whether a graph is the one that is replayed. Called when a run starts.
+    """
+
+    def __init__(self, max_runs: int, is_own: Callable[[Pregel[Any, Any, Any, Any]], bool]) -> None:
         self._max_runs = max_runs
+        self._is_own = is_own
         self._runs: OrderedDict[str, Recording] = OrderedDict()
         self._threads: OrderedDict[str, Recording] = OrderedDict()
         self._lock = threading.Lock()
 
     def start_run(self, run_id: str, name: str, inputs: Any, thread: str | None) -> None:
-        """A run begins."""
+        """A run begins. To be called from inside the graph's own call."""
+        graph = running_graph()
+        is_own = None if graph is None else self._is_own(graph)
         with self._lock:
             previous = None if thread is None else self._threads.get(thread)
             turn = 0 if previous is None else previous.turn + 1
             if turn >= _MAX_TURNS:
                 previous = None
-            recording = Recording(run_id, name, _kept(inputs), _on_a_loop(), previous, thread, turn)
+            recording = Recording(run_id, name, _kept(inputs), _on_a_loop(), previous, is_own, thread, turn)
             _add(self._runs, run_id, recording, self._max_runs)
             if thread is not None:
                 _add(self._threads, thread, recording, self._max_runs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextvars import ContextVar
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
@@ -12,8 +12,9 @@ from langchain_core.tools import BaseTool
 from langgraph.prebuilt import ToolNode
 
 from credit_hooks.replay import RunMeter
+from credit_hooks.trajectory import Trajectory
 
-__all__ = ["Repeat", "ReplayGuard", "ToolRules", "calls_of", "live_calls", "needs_state", "stopped_by"]
+__all__ = ["Repeat", "ReplayGuard", "ToolRules", "calls_of", "live_calls", "needs_state", "stopped_by", "unused_rules"]
 
 Repeat: TypeAlias = Literal["repeat", "pin", "stop"]
 """`repeat`: call it again. `pin`: give its recorded result instead. `stop`: that replay has no result."""
@@ -115,6 +116,21 @@ def stopped_by(name: str) -> str:
         f"tool {name!r} would be called with arguments that the run did not have: allow it by Replay(tools={{{name!r}: "
         f"'repeat'}}), or have its recorded result by 'pin'"
     )
+
+
+def unused_rules(rules: Collection[str], nodes: Iterable[Any], trajectory: Trajectory) -> list[str]:
+    """A note on names of tools that neither the tools nodes among `nodes` nor the run know, such as misspelt ones.
+
+    Code of a node may have tools that no run shows, so this is no error.
+    """
+    if not rules:
+        return []
+    known = {actor.name for actor in trajectory.actors if actor.kind == "tool"}
+    for node in nodes:
+        if isinstance(node.bound, ToolNode):
+            known |= node.bound.tools_by_name.keys()
+    unknown = ", ".join(repr(name) for name in rules if name not in known)
+    return [f"Replay(tools=...) names {unknown}: no tool of that name is in a tools node or was called"] * bool(unknown)
 
 
 def calls_of(node: ToolNode, given: Any) -> list[dict[str, Any]]:
