@@ -110,3 +110,13 @@ def _runs(store):
             return len(opened)
     except Exception:
         return 0
+
+
+def test_the_page_is_not_written_over_a_store(config, capsys):
+    store = config.parent / "kept.db"
+    with RunStore(store):
+        pass
+    before = store.read_bytes()
+    assert run_cli(["optimize", str(config), "--report", str(store)]) == 2
+    assert "SQLite database" in capsys.readouterr().err
+    assert store.read_bytes() == before

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from credit_hooks.cli.common import check_output
 from credit_hooks.cli.screen import plain, progress_screen, screen
 
 __all__ = ["optimize"]
@@ -28,7 +29,8 @@ def optimize(
 
     settings = load_config(config)
     parts = load_parts(settings, config.absolute().parent, model)
-    console, page = screen(), report or settings.report
+    console, page, kept = screen(), report or settings.report, store or settings.store
+    check_output(page, kept)
     columns = (TextColumn("system runs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     quiet = progress_screen()
     with Progress(*columns, console=quiet, transient=True, disable=not quiet.is_terminal) as progress:
@@ -41,7 +43,7 @@ def optimize(
             settings.budget,
             **{**settings.options.model_dump(), "held_out": parts.held_out},
             gate=settings.gate,
-            store=store or settings.store,
+            store=kept,
             on_attempt=lambda attempt: console.print(attempt_line(attempt)),
             on_spent=lambda spent: progress.update(task, completed=spent.system_runs),
         )
