@@ -62,7 +62,10 @@ def credit_is_conserved(assign: AssignCredit, trajectory: Trajectory) -> None:
     for reward in credit.messages:
         _expect(reward.reward is not None, f"message {reward.message_id!r} has no reward")
         by_agent[reward.actor_id].append(reward.reward or 0.0)
-    step_by_id = trajectory.step_by_id
+    # Of equal ids the step that sorts first counts, so that the order of listing decides nothing.
+    step_by_id = {
+        step.id: step for step in sorted(trajectory.steps, key=lambda step: step.model_dump_json(), reverse=True)
+    }
     for step_id, value in credit.steps.items():
         _expect(step_id in step_by_id, f"{step_id!r} is blamed and no step of the run")
         by_agent[step_by_id[step_id].actor_id or ""].append(value)
