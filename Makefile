@@ -5,6 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 TRAINERS ?= .venvs/trainers
+PRM ?= .venvs/prm
 EVERYTHING ?= .venvs/everything
 BACKENDS ?= .venvs
 PYTEST_ARGS ?=
@@ -22,7 +23,7 @@ PACKAGES := credit_hooks adapters/credit_hooks_adapters exporters/credit_hooks_e
 TYPED := $(PACKAGES) tests/typing
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test everything backends browser trainers check format bench report clean
+.PHONY: help demo test everything backends browser trainers prm check format bench report clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +43,9 @@ browser: $(VENV)/.browser ## look at the report in a real browser: needs chromiu
 
 trainers: $(TRAINERS)/.trainers ## train TRL's real trainers on exported files: needs torch, in an environment of its own
 	$(TRAINERS)/bin/python -m pytest tests/trainers $(PYTEST_ARGS)
+
+prm: $(PRM)/.prm ## train TRL's process-reward trainer, which only releases up to 1.13 have
+	$(PRM)/bin/python -m pytest tests/trainers/test_process_reward.py $(PYTEST_ARGS)
 
 backends: $(VENV)/.browser $(BACKENDS)/phoenix/.installed $(BACKENDS)/mlflow/.installed ## send rewards to real servers of Phoenix and MLflow, and look at their pages
 	CREDIT_HOOKS_PHOENIX=$(abspath $(BACKENDS))/phoenix/bin/phoenix CREDIT_HOOKS_MLFLOW=$(abspath $(BACKENDS))/mlflow/bin/mlflow \
@@ -114,6 +118,15 @@ $(TRAINERS)/.trainers: pyproject.toml
 	@$(TRAINERS)/bin/python -m pip install --quiet --quiet --upgrade "pip>=25.1"
 	@$(TRAINERS)/bin/python -m pip install --quiet --quiet "torch==2.13.0"
 	@$(TRAINERS)/bin/python -m pip install --quiet --quiet --editable ".[datasets]" --group trainers
+	@touch $@
+
+$(PRM)/.prm: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer was not found: set PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "installing torch and TRL 1.13 into $(PRM)"
+	@$(PYTHON) -m venv $(PRM)
+	@$(PRM)/bin/python -m pip install --quiet --quiet --upgrade "pip>=25.1"
+	@$(PRM)/bin/python -m pip install --quiet --quiet "torch==2.13.0"
+	@$(PRM)/bin/python -m pip install --quiet --quiet --editable ".[datasets]" --group prm
 	@touch $@
 
 # servers only: each has many requirements, and nothing of ours is imported there

@@ -320,7 +320,7 @@ def _again(error: BaseException) -> BaseException:
     """A recorded exception, to be raised once more: not the user's own object, whose traceback would grow."""
     try:
         copied = copy.copy(error)
-    except Exception:  # noqa: BLE001 - an exception that cannot be copied is raised as it is
-        copied = error
-    copied.__credit_hooks_recorded__ = True  # type: ignore[attr-defined]
+        copied.__credit_hooks_recorded__ = True  # type: ignore[attr-defined]
+    except Exception:  # noqa: BLE001 - an exception that cannot be copied is raised as it is, with nothing written on it
+        return error
     return copied
