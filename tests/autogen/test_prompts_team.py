@@ -1,9 +1,8 @@
 """AutoGen teams whose prompts are set from outside: by a factory, or on live agents; and clients as critics."""
 
 import asyncio
-import os
 import signal
-import time
+import threading
 
 import pytest
 
@@ -15,6 +14,7 @@ from autogen_agentchat.teams import RoundRobinGroupChat
 from autogen_core.models import SystemMessage
 from team_cases.kit import Plain, ScriptedClient, agent
 
+from credit_hooks.autogen import TeamCapture
 from credit_hooks.errors import ConfigurationError
 from credit_hooks.prompts import Budget, Job, PromptBlock, PromptSet, Task, Team, optimize
 from credit_hooks.prompts.autogen import AutoGenTeam
@@ -135,14 +135,21 @@ def test_single_agents_are_teams_too():
     assert run.credit.outcome == 1.0
 
 
-def test_an_interrupted_run_is_no_finished_run():
-    calls = []
+def test_an_interrupted_run_is_no_finished_run(monkeypatch):
+    calls, given_up = [], threading.Event()
+
+    class Detaches(TeamCapture):
+        def detach(self):
+            given_up.set()
+            super().detach()
+
+    monkeypatch.setattr("credit_hooks.prompts.autogen.TeamCapture", Detaches)
 
     def interrupts(messages):
         calls.append(messages)
         if len(calls) == 3:
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(3.0)  # until the main thread has given up: what comes after this is cancelled
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            assert given_up.wait(60)  # by then the main thread has cancelled what comes after this
         return "The sum is 0"
 
     def built(prompts):
