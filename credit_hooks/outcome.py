@@ -19,7 +19,7 @@ __all__ = ["FinishedRun", "to_outcome"]
 _EXPECTED = "an evaluator returns True, False, a number from 0 to 1, an Outcome, or None for 'not known yet'"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # with slots too, assigning to a property says "super(type, obj)" (CPython issue 90562)
 class FinishedRun:
     """A run that has ended, as its evaluator sees it."""
 

@@ -63,9 +63,23 @@ def backend(name: str, *, endpoint: str | None, content: bool, timeout: float) -
 
 
 def annotate_runs(
-    exporter: RunExporter, runs: Iterable[CreditedRun], timeout: float, advance: Callable[[], None]
+    exporter: RunExporter,
+    runs: Iterable[CreditedRun],
+    timeout: float,
+    advance: Callable[[], None],
+    say: Callable[[str], object],
 ) -> Told:
-    """Give all runs to the annotator and wait; at most `timeout` seconds at a time for the backend."""
+    """Give all runs to the annotator and wait; at most `timeout` seconds at a time for the backend.
+
+    Args:
+        exporter: The annotator.
+        runs: What to show there.
+        timeout: Seconds to wait for the backend.
+        advance: Called after each run.
+        say: Told why nothing moves, as soon as that is known.
+    """
+    if hasattr(exporter, "on_wait"):
+        exporter.on_wait = say
     logging.getLogger("credit_hooks").addHandler(logging.NullHandler())  # failures are printed below, once
     flush: Callable[[float], bool] = getattr(exporter, "flush", lambda _timeout: True)
     count, finished = 0, True

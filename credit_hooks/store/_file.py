@@ -66,7 +66,7 @@ def open_file(path: Path, read_only: bool) -> sqlite3.Connection:
         raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
     if not read_only:
         # SQLite gives its -wal and -shm files the mode of the main file, so the main file is made first, by us.
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = _create_or_open(path)
         try:
             _make_private(descriptor)
         finally:
@@ -81,6 +81,15 @@ def open_file(path: Path, read_only: bool) -> sqlite3.Connection:
         if log.exists() and log.stat().st_size:
             raise
         return _prepared(_connect(path, "ro&immutable=1"), path, read_only=True)
+
+
+def _create_or_open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except FileNotFoundError as error:
+        if path.absolute().parent.is_dir():  # as in /proc, which holds files and takes none
+            raise PermissionError(errno.EACCES, "no file can be made in this folder", str(path)) from error
+        raise
 
 
 def _make_private(descriptor: int) -> None:

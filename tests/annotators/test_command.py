@@ -71,6 +71,14 @@ def test_a_refusal_is_said_and_is_the_exit_code(annotate, backend):
     assert "Traceback" not in said.err
 
 
+def test_a_wait_for_the_backend_is_said_when_it_begins(annotate, backend):
+    answers = iter([(503, {}, {}), (503, {}, {})])
+    backend.answer = lambda request: next(answers, (200, {}, {}))
+    said = annotate("--run", "run-01")
+    assert said.err == f"credit-hooks: waiting for {backend.url}: trying again, for up to 60 s\n"
+    assert "5 sent" in said.out
+
+
 def test_an_unknown_backend_and_a_missing_key_are_said_in_a_line(store, capsys):
     assert run_cli(["annotate", "--to", "stone", "--store", str(store)]) == 2
     assert "known annotators: langfuse, langsmith, mlflow, opik, otlp, phoenix" in capsys.readouterr().err

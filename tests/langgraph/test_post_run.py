@@ -98,6 +98,8 @@ async def araises(run):
         (lambda run: 0.5 + 0j, "returned complex"),
         (raises, "raised ValueError: no idea"),
         (araises, "raised ValueError: no idea"),
+        (lambda run: setattr(run, "output", 1), "cannot assign to field 'output'"),
+        (lambda run: setattr(run, "status", "error"), "cannot assign to field 'status'"),
     ],
 )
 def test_evaluators_that_fail_cost_the_credit_alone(evaluate, said, caplog):

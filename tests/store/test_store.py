@@ -294,6 +294,12 @@ def test_read_only_needs_an_existing_store_and_creates_nothing(tmp_path, make_ru
             reader.put(make_run("other"))
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that takes no files, as /proc is")
+def test_a_folder_that_takes_no_files_is_not_taken_for_a_store_that_is_not_there_yet():
+    with pytest.raises(StoreError, match="no file can be made in this folder"):
+        RunStore("/proc/runs.db")
+
+
 def test_a_folder_that_is_missing_is_named_with_the_command_that_makes_it(tmp_path):
     with pytest.raises(StoreError, match=r"mkdir -p .*nowhere"):
         RunStore(tmp_path / "nowhere" / "runs.db")

@@ -35,11 +35,11 @@ def annotate(
         task = progress.add_task("annotate", total=None)
         if every:
             with RunStore(store, read_only=True) as opened:
-                told = annotate_runs(annotator, opened, timeout, lambda: progress.advance(task))
+                told = annotate_runs(annotator, opened, timeout, lambda: progress.advance(task), fail)
         else:
             wanted: list[str | None] = [*run] if run else [None]
             chosen = [get_run(store, run_id) for run_id in wanted]
-            told = annotate_runs(annotator, chosen, timeout, lambda: progress.advance(task))
+            told = annotate_runs(annotator, chosen, timeout, lambda: progress.advance(task), fail)
     for failure in told.failures:
         fail(failure)
     screen().print(plain(told.sentence(to)))

@@ -16,7 +16,7 @@ import os
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from opentelemetry import trace
@@ -72,6 +72,8 @@ class Annotator(ABC):
         """Annotations by what became of them: sent, or given up and why."""
         self.failures: deque[str] = deque(maxlen=100)
         """The last failures, in sentences."""
+        self.on_wait: Callable[[str], object] | None = None
+        """Told, on the sending thread, that the backend is waited for. None: nobody wants to know."""
         self._provider = tracer_provider
         self._content = captures_content(capture_content)
         self._patience = patience
@@ -81,7 +83,7 @@ class Annotator(ABC):
 
     def _begin(self) -> None:
         self._pid = os.getpid()
-        self._connection = Connection(self.address, self._patience)
+        self._connection = Connection(self.address, self._patience, self._waits)
         self._outbox = Outbox(self._max_queue)
         self._lock = threading.Lock()
         self._pumping = False
@@ -149,6 +151,10 @@ class Annotator(ABC):
         else:
             self._count("sent", len(annotations))
             self._reported = False
+
+    def _waits(self, sentence: str) -> None:
+        if self.on_wait is not None:
+            self.on_wait(sentence)
 
     def _not_there(self, parcels: Sequence[Parcel], error: SpanNotFoundError) -> None:
         """Try each run alone; one whose spans stay unknown is given up, as with traces that were not sampled."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import time
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from functools import cache
 from types import TracebackType
@@ -97,11 +97,13 @@ class Connection:
     Args:
         address: Where to.
         patience: Seconds until a request that keeps failing is given up.
+        on_wait: Told when a request has failed and is going to be sent again.
     """
 
-    def __init__(self, address: Address, patience: float) -> None:
+    def __init__(self, address: Address, patience: float, on_wait: Callable[[str], None] = lambda _: None) -> None:
         self.address = address
         self._patience = patience
+        self._on_wait = on_wait
         self._closed_until = 0.0
         self._client: httpx.Client | None = None
 
@@ -136,9 +138,14 @@ class Connection:
             stop=stop_before_delay(self._patience) | stop_when_event_set(exiting),
             wait=_wait,
             sleep=sleep_using_event(exiting),
+            before_sleep=self._try_again,
             reraise=True,
         )
         return attempts(self._attempt, method, path, json, params)
+
+    def _try_again(self, state: RetryCallState) -> None:
+        if state.attempt_number == 1:
+            self._on_wait(f"waiting for {self.address.url}: trying again, for up to {self._patience:.0f} s")
 
     def _attempt(self, method: str, path: str, json: Any, params: Mapping[str, str] | None) -> Any:
         self._hold_off()
