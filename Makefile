@@ -6,6 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TRAINERS ?= .venvs/trainers
 PRM ?= .venvs/prm
+OPTIMIZERS ?= .venvs/optimizers
 EVERYTHING ?= .venvs/everything
 BACKENDS ?= .venvs
 PYTEST_ARGS ?=
@@ -23,7 +24,7 @@ PACKAGES := credit_hooks adapters/credit_hooks_adapters exporters/credit_hooks_e
 TYPED := $(PACKAGES) tests/typing
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test everything backends browser trainers prm check format bench report clean
+.PHONY: help demo test everything backends browser trainers prm optimizers check format bench report clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +47,9 @@ trainers: $(TRAINERS)/.trainers ## train TRL's real trainers on exported files: 
 
 prm: $(PRM)/.prm ## train TRL's process-reward trainer, which only releases up to 1.13 have
 	$(PRM)/bin/python -m pytest tests/trainers/test_process_reward.py $(PYTEST_ARGS)
+
+optimizers: $(OPTIMIZERS)/.optimizers ## our credit in the real GEPA and DSPy, in an environment of its own
+	$(OPTIMIZERS)/bin/python -m pytest tests/prompts_interop $(PYTEST_ARGS)
 
 backends: $(VENV)/.browser $(BACKENDS)/phoenix/.installed $(BACKENDS)/mlflow/.installed ## send rewards to real servers of Phoenix and MLflow, and look at their pages
 	CREDIT_HOOKS_PHOENIX=$(abspath $(BACKENDS))/phoenix/bin/phoenix CREDIT_HOOKS_MLFLOW=$(abspath $(BACKENDS))/mlflow/bin/mlflow \
@@ -127,6 +131,14 @@ $(PRM)/.prm: pyproject.toml
 	@$(PRM)/bin/python -m pip install --quiet --quiet --upgrade "pip>=25.1"
 	@$(PRM)/bin/python -m pip install --quiet --quiet "torch==2.13.0"
 	@$(PRM)/bin/python -m pip install --quiet --quiet --editable ".[datasets]" --group prm
+	@touch $@
+
+$(OPTIMIZERS)/.optimizers: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer was not found: set PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "installing GEPA and DSPy into $(OPTIMIZERS)"
+	@$(PYTHON) -m venv $(OPTIMIZERS)
+	@$(OPTIMIZERS)/bin/python -m pip install --quiet --quiet --upgrade "pip>=25.1"
+	@$(OPTIMIZERS)/bin/python -m pip install --quiet --quiet --editable ".[langgraph,demo]" --group optimizers
 	@touch $@
 
 # servers only: each has many requirements, and nothing of ours is imported there
