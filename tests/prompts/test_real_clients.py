@@ -1,7 +1,7 @@
 """Real clients as critics, against a local server that speaks OpenAI's protocol: answers, streams, errors."""
 
 import pytest
-from openai_server import chat_server
+from openai_server import Cut, chat_server
 from prompt_kit import told
 
 from credit_hooks.cli.optimize_config import chat_model
@@ -84,3 +84,21 @@ def test_a_server_that_is_not_there_costs_attempts(langchain_model):
     assert found.changed == ()
     assert all("Connection" in attempt.edits[0].problem for attempt in found.attempts)
     assert found.spent.model_calls == 3
+
+
+def breaks_off(make):
+    with chat_server([Cut(GOOD), GOOD]) as (url, requests):
+        found = improve(make(url))
+    problems = [edit.problem for attempt in found.attempts for edit in attempt.edits]
+    assert "Error" in problems[0]
+    assert problems[1] is None
+    assert len(requests) == found.spent.model_calls
+
+
+def test_an_answer_that_breaks_off_costs_one_attempt(langchain_model):
+    breaks_off(langchain_model)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*[Mm]odel info.*")
+def test_an_autogen_answer_that_breaks_off_costs_one_attempt(autogen_client):
+    breaks_off(autogen_client)
