@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from credit_hooks.credit.config import CreditConfig
 from credit_hooks.credit.evidence import Evidence
 from credit_hooks.credit.exact import shapley
+from credit_hooks.credit.ingredients import stances_with_ingredients
 from credit_hooks.credit.path import PathGame, path_owen, path_shapley, reachability_table
 from credit_hooks.credit.provenance import Provenance
 from credit_hooks.credit.reader_vote import reader_vote_owen, reader_vote_shapley, reader_vote_value
@@ -66,7 +67,7 @@ def reader_vote_shares(problem: Problem) -> Shares:
     """Reader vote by the weight w of the votes, the base share p for the rest: w phi + (1 - w v(N)) p."""
     evidence, config = problem.evidence, problem.config
     votes, w = _votes(problem)
-    stance, _ = evidence.stances
+    stance = evidence.stances[0] if problem.failed else stances_with_ingredients(evidence)
     author = problem.transcript.author
     phi = reader_vote_owen(votes, stance, author) if config.level == "owen" else reader_vote_shapley(votes, stance)
     flow = evidence.flow
