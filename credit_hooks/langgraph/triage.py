@@ -8,25 +8,19 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
-from langgraph.config import get_config
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langgraph.errors import GraphBubbleUp
 from opentelemetry.trace import TracerProvider
 
 from credit_hooks.errors import MissingExtraError
 from credit_hooks.failure.step_scoring import StepView
-from credit_hooks.genai import decode_parts
-from credit_hooks.langgraph.callback import CreditCallback
-from credit_hooks.langgraph.messages import snapshot
-from credit_hooks.record import StepRecord
-from credit_hooks.trajectory import Message
+from credit_hooks.langgraph.triage_nodes import NodeRetries
+from credit_hooks.langgraph.turns import message_of, place_of
 from credit_hooks.triage import RULES, RetryLimits, RetryRecord, Signal, TriageQueue
-from credit_hooks.triage.attempt import Attempt, Cost, Place, Told
-from credit_hooks.triage.deadline import Deadline
-from credit_hooks.triage.retries import Retries
+from credit_hooks.triage.attempt import Attempt, Cost, Place
 
 try:
     from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
@@ -50,7 +44,7 @@ class TriageMiddleware(AgentMiddleware[Any, Any, Any]):
     Within a run only signals count, as credit comes after it (:mod:`credit_hooks.triage`). A retry is one more model
     call with the critique, in place of the answer; no tool is run again, and the first answer stands where the retry
     raises, takes too long or is no better. Critiques of earlier runs of the same thread or task are added to the system
-    prompt, where `queue` has some. Runs without a :class:`CreditCallback` are left alone: nothing would be recorded.
+    prompt, where `queue` has some. Runs without a `CreditCallback` are left alone: nothing would be recorded.
 
     Put it last in the list: commands of middleware inside of it are those of its last call, whichever answer stands.
     A client that streams tokens has seen those of the first answer by then, and sees those of the retry as well.
@@ -72,10 +66,9 @@ class TriageMiddleware(AgentMiddleware[Any, Any, Any]):
     ) -> None:
         super().__init__()
         self.tools = []
-        on_record = (lambda record: None) if queue is None else queue.note
-        self._retries = Retries(limits, signals, tracer_provider, on_record)
-        self._told = Told(queue, self._retries)
-        self._deadline = Deadline()
+        self.nodes = NodeRetries(limits, signals=signals, queue=queue, tracer_provider=tracer_provider)
+        """Wraps plain nodes of the same graph, under the same limits."""
+        self._retries, self._told, self._deadline = self.nodes.retries, self.nodes.told, self.nodes.deadline
 
     @property
     def records(self) -> list[RetryRecord]:
@@ -91,7 +84,7 @@ class TriageMiddleware(AgentMiddleware[Any, Any, Any]):
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
     ) -> ModelResponse[Any]:
         """A model call of an agent that is invoked."""
-        place = self._retries.safely(lambda: _place(request), None)
+        place = self._retries.safely(lambda: place_of(request.state.get("messages") or ()), None)
         if place is None:
             return handler(request)
         request = self._informed(request, place)
@@ -113,7 +106,7 @@ class TriageMiddleware(AgentMiddleware[Any, Any, Any]):
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
     ) -> ModelResponse[Any]:
         """A model call of an agent that is invoked asynchronously."""
-        place = self._retries.safely(lambda: _place(request), None)
+        place = self._retries.safely(lambda: place_of(request.state.get("messages") or ()), None)
         if place is None:
             return await handler(request)
         request = self._informed(request, place)
@@ -148,52 +141,10 @@ async def _awaited(answer: Awaitable[ModelResponse[Any]]) -> ModelResponse[Any]:
     return await answer
 
 
-def _place(request: ModelRequest[Any]) -> Place | None:
-    """Where the call is, by the callback that captures the run. None: none does."""
-    config = get_config()
-    manager = config.get("callbacks")
-    run_id = getattr(manager, "parent_run_id", None)
-    for handler in getattr(manager, "handlers", ()):
-        if isinstance(handler, CreditCallback) and run_id is not None and (step := handler.step_of(run_id)) is not None:
-            root = _root(step)
-            actor = step.actor
-            thread = (config.get("configurable") or {}).get("thread_id")
-            return Place(
-                run_key=root.span_id,
-                actor_id="agent" if actor is None else actor.id,
-                actor="agent" if actor is None else actor.name,
-                trace_id=str(getattr(root.opened, "trace_id", "")),
-                span_id=step.span_id,
-                thread=None if thread is None else str(thread),
-                task=_task(request.state),
-            )
-    return None
-
-
-def _root(step: StepRecord) -> StepRecord:
-    while step.parent is not None:
-        step = step.parent
-    return step
-
-
-def _task(state: Mapping[str, Any]) -> str:
-    messages = state.get("messages") or ()
-    return next((str(message.text) for message in messages if isinstance(message, HumanMessage)), "")
-
-
 def _view(request: ModelRequest[Any], answer: ModelResponse[Any], place: Place) -> StepView:
     said = next(message for message in answer.result if isinstance(message, AIMessage))
-    history = [_message(message, index, place) for index, message in enumerate(request.messages)]
-    return place.view(history, _message(said, len(history), place))
-
-
-def _message(message: BaseMessage, index: int, place: Place) -> Message:
-    taken = snapshot(message)
-    author = message.name or taken.role
-    if taken.role == "assistant" and message.name in (None, place.actor):
-        author = place.actor_id
-    parts = decode_parts(taken.encode(taken.content))
-    return Message(id=f"m{index}", index=index, actor_id=author, role=taken.role, parts=parts)
+    history = [message_of(message, index, place) for index, message in enumerate(request.messages)]
+    return place.view(history, message_of(said, len(history), place))
 
 
 def _cost(request: ModelRequest[Any], answer: ModelResponse[Any]) -> Cost:
