@@ -41,7 +41,8 @@ class TriageQueue:
     Queued turns are labels of the stored run, so that `credit-hooks review --queued` goes through them. Turns that are
     blamed on an agent also give a critique, kept for the next run of the same thread or task; a run that goes well
     drops them. Nothing is prompted again unless a hook is given this queue
-    (:class:`credit_hooks.langgraph.triage.TriageMiddleware`, :func:`credit_hooks.autogen.triage.retry_turns`).
+    (:class:`credit_hooks.langgraph.triage.TriageMiddleware`, :class:`credit_hooks.langgraph.triage_nodes.NodeRetries`,
+    :func:`credit_hooks.autogen.triage.retry_turns`).
 
     Args:
         policy: What is queued.
