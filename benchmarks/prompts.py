@@ -196,7 +196,7 @@ def show(regime: Regime, tallies: Mapping[str, Tally], budgets: Sequence[int]) -
             f"{100 * tally.lost / tasks:.1f}%",
             f"{tally.worse}/{tally.seeds}",
         ]
-        first = "" if way == "update-all" else f"{tally.first}/{tally.seeds}"
+        first = "" if way.startswith(("update-all", "MIPROv2")) else f"{tally.first}/{tally.seeds}"
         planted = [first, f"{tally.only}/{tally.seeds}"] if regime.planted else ["", ""]
         print(f"| {way} | " + " | ".join([*cells, *planted]) + " |")
 

@@ -14,7 +14,7 @@ system run, those on its validation set included. What is fair, and what is not:
 - GEPA looks at its budget between iterations and may exceed it; what it found after so many metric calls does not
   count. One run is read at all budgets: nothing else in it depends on its budget.
 
-MIPROv2 is not in it.
+DSPy's MIPROv2 is in `prompts_mipro.py`.
 """
 
 from __future__ import annotations
