@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import random
 import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +27,7 @@ import graphs  # noqa: E402
 from capture_cases.kit import MODES, TOPOLOGIES, ScriptedModel  # noqa: E402
 from langchain_core.messages import AIMessage  # noqa: E402
 from langgraph.graph import START, MessagesState, StateGraph  # noqa: E402
+from replay_noise import NAMES, Noisy, coverage  # noqa: E402
 
 from credit_hooks.credit import CreditConfig, shapley  # noqa: E402
 from credit_hooks.langgraph import CreditCallback, Replay  # noqa: E402
@@ -128,75 +127,28 @@ def identity() -> None:
     print(f"{live} run again, {models} model calls")
 
 
-NAMES = "abcd"
+def noisy(runs: int = 40, first_seed: int = 0) -> None:
+    """Chains of models whose replies vary: in their words, or only in the verdict, which is one word of two."""
+    coverage(_played, runs, first_seed)
+    print("\ntwo words\n")
+    coverage(_played, runs, first_seed, words=False, rows=((1, 15), (1, 128), (4, 60)))
 
 
-class Noisy:
-    """A chain in which everyone is right with a probability that grows with how many before were right."""
-
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
-        self._lock = threading.Lock()
-
-    def chance(self, heard: Sequence[str]) -> float:
-        return 0.2 + 0.7 * sum(text == "right" for text in heard) / max(len(heard), 1) if heard else 0.6
-
-    def draw(self, heard: Sequence[str]) -> str:
-        with self._lock:
-            return "right" if self._random.random() < self.chance(heard) else "wrong"
-
-    def graph(self) -> Any:
-        builder = StateGraph(MessagesState)
-        model = ScriptedModel(reply=lambda messages: AIMessage(self.draw([m.text for m in messages[1:]])))
-        for name in NAMES:
-            builder.add_node(name, lambda state: {"messages": [model.invoke(state["messages"])]})
-        builder.add_edge(START, NAMES[0])
-        for one, other in itertools.pairwise(NAMES):
-            builder.add_edge(one, other)
-        return builder.compile()
-
-    def truth(self, said: Sequence[str]) -> Any:
-        """Shapley values of a recorded run in expectation over replies, by the chain's own probabilities."""
-        table = [self._expected(said, kept, ()) for kept in range(1 << len(said))]
-        return shapley(table)
-
-    def _expected(self, said: Sequence[str], kept: int, heard: tuple[str, ...]) -> float:
-        turn = len(heard)
-        if turn == len(said):
-            return float(heard[-1] == "right")
-        if not kept >> turn & 1:
-            return self._expected(said, kept, (*heard, ""))
-        if heard == tuple(said[:turn]):
-            return self._expected(said, kept, (*heard, said[turn]))
-        chance = self.chance(heard)
-        right = self._expected(said, kept, (*heard, "right"))
-        return chance * right + (1.0 - chance) * self._expected(said, kept, (*heard, "wrong"))
-
-
-def noisy(runs: int = 40) -> None:
-    """Error and coverage of the standard errors when replies are drawn at random."""
-    print("| repeats | budget | mean absolute error | 95% intervals cover | worst conservation error |")
-    print("|---:|---:|---:|---:|---:|")
-    for repeats, budget in ((1, 15), (4, 60), (8, 120)):
-        errors, covered, lost = [], [], 0.0
-        for seed in range(runs):
-            team = Noisy(seed)
-            graph = team.graph()
-            config = CreditConfig(method="replay", level="shapley", budget=budget, repeats=repeats, baseline=0.0)
-            callback = CreditCallback(
-                evaluate=lambda run: run.answer == "right", credit=config, replay=Replay(graph, limits=LIMITS)
-            )
-            graph.invoke({"messages": [("user", "task")]}, {"callbacks": [callback]})
-            assert callback.flush(3600.0)
-            credit, trajectory = callback.last.credit, callback.last.trajectory
-            assert credit.replay is not None, credit.notes
-            said = [message.text for message in trajectory.messages[1:]]
-            wrong = np.abs(np.array([player.value for player in credit.replay.players]) - team.truth(said))
-            sigma = np.array([player.std_err or 0.0 for player in credit.replay.players])
-            errors += wrong.tolist()
-            covered += (wrong <= 1.96 * sigma + 1e-12).tolist()
-            lost = max(lost, abs(sum(credit.agents.values()) - credit.total))
-        print(f"| {repeats} | {budget} | {np.mean(errors):.3f} | {np.mean(covered):.1%} | {lost:.0e} |")
+def _played(team: Noisy, config: CreditConfig) -> Any:
+    model = ScriptedModel(reply=lambda messages: AIMessage(team.draw([m.text for m in messages[1:]])))
+    builder = StateGraph(MessagesState)
+    for name in NAMES:
+        builder.add_node(name, lambda state: {"messages": [model.invoke(state["messages"])]})
+    builder.add_edge(START, NAMES[0])
+    for one, other in itertools.pairwise(NAMES):
+        builder.add_edge(one, other)
+    graph = builder.compile()
+    callback = CreditCallback(
+        evaluate=lambda run: Noisy.is_right(run.answer), credit=config, replay=Replay(graph, limits=LIMITS)
+    )
+    graph.invoke({"messages": [("user", "task")]}, {"callbacks": [callback]})
+    assert callback.flush(3600.0)
+    return callback.last
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Credit by replay on AutoGen teams: exact against brute force, model calls saved, unchanged replays.
+"""Credit by replay on AutoGen teams: exact against brute force, model calls saved, unchanged replays, noisy models.
 
-    python benchmarks/replay_autogen.py [exact] [courses] [identity]    # needs credit-hooks[autogen] and tests/
+    python benchmarks/replay_autogen.py [exact] [courses] [identity] [noisy]    # needs credit-hooks[autogen] and tests/
 
 As benchmarks/replay.py does for LangGraph, on the teams of tests/autogen/replay_cases: local deterministic models whose
 reply is a digest of all that was read, so that any wrong input shows in the answer. Brute force builds the team anew
@@ -25,9 +25,12 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "autogen")]
 
+from autogen_agentchat.agents import AssistantAgent  # noqa: E402
+from autogen_agentchat.teams import RoundRobinGroupChat  # noqa: E402
 from replay_cases import casts  # noqa: E402
+from replay_noise import NAMES, Noisy, coverage  # noqa: E402
 from team_cases import teams as cases  # noqa: E402, F401 - it registers its teams
-from team_cases.kit import CASES, agent  # noqa: E402
+from team_cases.kit import CASES, ScriptedClient, agent  # noqa: E402
 
 from credit_hooks.autogen import Replay, capture_of, instrument  # noqa: E402
 from credit_hooks.credit import CreditConfig, shapley  # noqa: E402
@@ -169,8 +172,31 @@ async def _recorded(build: Callable[[], Any], task: Any, streams: bool) -> tuple
     return capture, capture._session.replayed(capture.last)[0]._system(capture.last.trajectory.id)
 
 
+def noisy(runs: int = 24, first_seed: int = 0) -> None:
+    """A chain of models whose replies vary."""
+    coverage(_played, runs, first_seed, rows=((1, 15), (1, 60), (4, 60)))
+
+
+def _played(team: Noisy, config: CreditConfig) -> Any:
+    def say(messages: Any) -> str:
+        return team.draw([message.content for message in messages[1:]])
+
+    def build() -> Any:
+        members = [AssistantAgent(name, ScriptedClient(say), system_message=None) for name in NAMES]
+        return RoundRobinGroupChat(members, max_turns=len(NAMES))
+
+    chat = instrument(
+        build(), evaluate=lambda run: Noisy.is_right(run.answer), credit=config, replay=Replay(build, limits=LIMITS)
+    )
+    asyncio.run(chat.run(task="task"))
+    capture = capture_of(chat)
+    assert capture is not None
+    assert capture.flush(3600.0)
+    return capture.last
+
+
 if __name__ == "__main__":
     logging.getLogger("autogen_core").setLevel(logging.CRITICAL)
-    for part in sys.argv[1:] or ["exact", "courses", "identity"]:
+    for part in sys.argv[1:] or ["exact", "courses", "identity", "noisy"]:
         print(f"\n{part}\n")
-        {"exact": exact, "courses": courses, "identity": identity}[part]()
+        {"exact": exact, "courses": courses, "identity": identity, "noisy": noisy}[part]()

@@ -74,12 +74,12 @@ class ReplayRecord(FrozenModel):
     estimator: Literal["gp", "leverage", "permutation"] = "gp"
     """How values follow from coalitions."""
     budget: int = Field(ge=0)
-    """Coalitions allowed, v(∅) not counted."""
+    """Evaluations allowed; v(∅), and those that only showed that outcomes do not vary, are not counted."""
     repeats: int = Field(default=1, ge=1)
-    """Evaluations of each coalition."""
+    """Evaluations of each coalition: as asked for, or more where outcomes were seen to vary."""
     noise: float | None = None
-    """Standard deviation of one evaluation, as found by drawing replies anew. None: they did not vary, or `repeats`
-    measure it."""
+    """Standard deviation of one evaluation, as found by drawing replies anew. None: nobody looked, or outcomes were not
+    seen to vary."""
     tolerance: float | None = None
     """Precision at which the estimator may stop early. None: it spends the budget."""
     seed: int = 0

@@ -62,8 +62,8 @@ class CreditConfig(BaseModel):
     tolerance: float | None = Field(default=None, gt=0.0)
     """Where `replay` stops early: when all values are this close with 95% confidence. None: it spends the budget."""
     repeats: int = Field(default=1, ge=1)
-    """Evaluations of each coalition by `replay`, with fresh replies of the models. 1: credit is conditional on the
-    replies drawn, and its standard errors do not know of other replies."""
+    """Evaluations of each coalition by `replay`, with fresh replies of the models. 1: one, or four where outcomes are
+    seen to vary; if `budget` has no room for that, standard errors are 1, which stands for "not known"."""
     baseline: Baseline = DEFAULT_BASELINE
     """Expected outcome b before the run. `running`: mean of this graph's runs so far; `group`: mean of the task's
     other runs. Both need a :class:`credit_hooks.credit.BaselineTracker`, which the pipeline keeps. `Outcome.baseline`

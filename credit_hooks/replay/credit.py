@@ -11,20 +11,22 @@ suggest (the prior), so shifted that the sum is right.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from credit_hooks.credit.assign import assign_credit
 from credit_hooks.credit.config import DEFAULT_BASELINE, CreditConfig
+from credit_hooks.credit.estimate import Estimate
 from credit_hooks.errors import ReplayError, ReplayRefusedError
 from credit_hooks.evaluation import EvaluationPool
 from credit_hooks.ports import Evaluator
 from credit_hooks.replay.aside import run_aside
-from credit_hooks.replay.game import Game, GamePlan, by_actor
+from credit_hooks.replay.game import Game, GamePlan, Log, by_actor
 from credit_hooks.replay.judge import Judge, Judged
 from credit_hooks.replay.meter import Meter, ReplayLimits
-from credit_hooks.replay.noise import measured_noise, reconsidered
+from credit_hooks.replay.noise import RAISED, Noise, has_room, measured_noise, spread
 from credit_hooks.replay.port import Intervention, Player, System
 from credit_hooks.replay.result import Played, credit_of, passive_rewards
 from credit_hooks.rewards import Credit
@@ -118,16 +120,38 @@ async def areplay_credit(
             declared = empty
     assert empty is not None
     plan = _plan(players, config, (empty, trajectory.outcome.score), budget, _prior(trajectory, players, config))
-    game = Game(plan, judge, meter)
-    estimate, log = await game.play(), game.log
-    if plan.repeats == 1 and budget >= _PROBED_BUDGET:
-        noise = await measured_noise(plan, log, judge)
-        if noise.sigma:
-            plan, log, estimate = reconsidered(plan, log, noise.sigma)
-        if noise.varies:
-            notes += ("replies vary: `repeats` above 1 averages over them, standard errors know of their spread only",)
+    plan, estimate, log, told = await _played(plan, Game(judge, meter))
+    notes += told
     played = Played(plan, estimate, log, meter, system.baseline, "replayed" if declared is None else "declared")
     return credit_of(trajectory, played, config, (*system.notes, *notes))
+
+
+async def _played(plan: GamePlan, game: Game) -> tuple[GamePlan, Estimate, Log, tuple[str, ...]]:
+    """Play a game as its replies want it: once per coalition, or several times where outcomes vary."""
+    is_looked_at = plan.repeats == 1 and plan.budget >= _PROBED_BUDGET
+    noise = await measured_noise(plan, game) if is_looked_at else Noise()
+    is_raised = noise.matters and has_room(plan)
+    notes: tuple[str, ...] = ()
+    if is_raised:
+        plan = replace(plan, repeats=RAISED)
+        notes = (f"replies vary, and outcomes with them: each coalition was evaluated {RAISED} times",)
+    elif noise.varies and not noise.matters:
+        plan = replace(plan, budget=plan.budget - noise.looks)
+        notes = (f"replies vary, outcomes did not when {noise.looks} evaluations were repeated",)
+    elif noise.varies:
+        notes = (
+            f"replies vary: a budget of {plan.budget} has no room for evaluating coalitions {RAISED} times, so "
+            "standard errors are not known",
+        )
+    estimate = await game.play(plan)
+    if plan.repeats > 1:
+        plan = replace(plan, noise=spread(game.log, plan.repeats) or None)
+    elif noise.matters:
+        unknown = np.full(len(plan.players), np.inf)
+        estimate = replace(
+            estimate, std_err=unknown, stopped="exhausted" if estimate.stopped == "exact" else estimate.stopped
+        )
+    return plan, estimate, game.log, notes
 
 
 def passive_credit(trajectory: Trajectory, config: CreditConfig, why: str, declared: float | None = None) -> Credit:

@@ -44,7 +44,8 @@ class GamePlan:
     repeats: int = 1
     """Evaluations of each coalition. More than one: their spread is the noise."""
     noise: float | None = None
-    """Standard deviation of one evaluation, where each is evaluated once. None: there is taken to be none."""
+    """Standard deviation of one evaluation. None: there is taken to be none, or `repeats` measure it, as they do in any
+    case where there are any."""
     tolerance: float | None = None
     """Stop when all values are this close. None: spend the budget."""
     seed: int = 0
@@ -90,8 +91,6 @@ class Log:
     """Why there is none."""
     cut_short: str | None = None
     """Why no more was evaluated, other than by the plan."""
-    live: dict[str, int] = field(default_factory=dict)
-    """A hash of what was said, of the coalitions in which something was executed. Not stored."""
 
     def enter(self, coalition: str, judged: Judged) -> None:
         """Add one."""
@@ -99,29 +98,34 @@ class Log:
         self.values.append(None if isnan(judged.value) else judged.value)
         if judged.reason is not None and len(self.failures) < _MAX_REASONS:
             self.failures.setdefault(coalition, judged.reason)
-        if judged.run is not None and judged.meter.live:
-            self.live[coalition] = what_was_said(judged.run)
 
 
 class Game:
-    """Plays a plan, once."""
+    """Plays a plan, once. What was evaluated ahead of it is not evaluated again."""
 
-    def __init__(self, plan: GamePlan, judge: Judge, meter: Meter) -> None:
-        self._plan = plan
+    def __init__(self, judge: Judge, meter: Meter) -> None:
         self._judge = judge
         self._meter = meter
+        self._ahead: dict[tuple[str, int], Judged] = {}
         self.log = Log()
         """What was evaluated so far; safe to read when playing was broken off."""
 
-    async def play(self) -> Estimate:
+    async def look(self, plan: GamePlan, kept: NDArray[np.bool_], draw: int = 0) -> Judged:
+        """Evaluate a coalition of shape (n,) ahead of the game, once per draw."""
+        place = (_hexadecimal(kept), draw)
+        if place not in self._ahead:
+            self._ahead[place] = await self._judge.judge(plan.intervention(kept, draw))
+        return self._ahead[place]
+
+    async def play(self, plan: GamePlan) -> Estimate:
         """Evaluate coalitions until the estimator has what it wants, or a limit ends it."""
-        steps = self._plan.estimation()
+        steps = plan.estimation()
         try:
             asked = next(steps)
             while True:
                 self.log.cut_short = self._why_stop()
                 if self.log.cut_short is None:
-                    asked = steps.send(await self._values(asked))
+                    asked = steps.send(await self._values(plan, asked))
                 else:
                     asked = steps.throw(EvaluationError(self.log.cut_short))
         except StopIteration as done:
@@ -130,14 +134,15 @@ class Game:
             result: Estimate = done.value
             return result
 
-    async def _values(self, coalitions: NDArray[np.bool_]) -> list[float]:
-        repeats = self._plan.repeats
-        judged = await asyncio.gather(
-            *[self._judge.judge(self._plan.intervention(kept, k % repeats)) for k, kept in enumerate(coalitions)]
-        )
+    async def _values(self, plan: GamePlan, coalitions: NDArray[np.bool_]) -> list[float]:
+        judged = await asyncio.gather(*[self._one(plan, kept, k % plan.repeats) for k, kept in enumerate(coalitions)])
         for kept, result in zip(coalitions, judged, strict=True):
             self.log.enter(_hexadecimal(kept), result)
         return [result.value for result in judged]
+
+    async def _one(self, plan: GamePlan, kept: NDArray[np.bool_], draw: int) -> Judged:
+        known = self._ahead.pop((_hexadecimal(kept), draw), None)
+        return known or await self._judge.judge(plan.intervention(kept, draw))
 
     def _why_stop(self) -> str | None:
         values = self.log.values
