@@ -131,7 +131,7 @@ def noisy(runs: int = 40, first_seed: int = 0) -> None:
     """Chains of models whose replies vary: in their words, or only in the verdict, which is one word of two."""
     coverage(_played, runs, first_seed)
     print("\ntwo words\n")
-    coverage(_played, runs, first_seed, words=False, rows=((1, 15), (1, 128), (4, 60)))
+    coverage(_played, runs, first_seed, words=False, rows=((1, 60), (4, 60)))
 
 
 def _played(team: Noisy, config: CreditConfig) -> Any:

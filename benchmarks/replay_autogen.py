@@ -174,7 +174,7 @@ async def _recorded(build: Callable[[], Any], task: Any, streams: bool) -> tuple
 
 def noisy(runs: int = 24, first_seed: int = 0) -> None:
     """A chain of models whose replies vary."""
-    coverage(_played, runs, first_seed, rows=((1, 15), (1, 60), (4, 60)))
+    coverage(_played, runs, first_seed, rows=((1, 60), (4, 60)))
 
 
 def _played(team: Noisy, config: CreditConfig) -> Any:

@@ -18,7 +18,7 @@ __all__ = ["NAMES", "Noisy", "Played", "coverage"]
 
 NAMES = "abcd"
 
-ROWS = ((1, 15), (1, 60), (1, 128), (4, 60), (8, 120))
+ROWS = ((1, 15), (1, 60), (4, 60), (8, 120))
 """Repeats asked for, budget."""
 
 Played = Callable[["Noisy", CreditConfig], Any]

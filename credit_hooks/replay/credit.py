@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from credit_hooks.credit.assign import assign_credit
 from credit_hooks.credit.config import DEFAULT_BASELINE, CreditConfig
 from credit_hooks.credit.estimate import Estimate
+from credit_hooks.credit.estimate.stopping import student_factor
 from credit_hooks.errors import ReplayError, ReplayRefusedError
 from credit_hooks.evaluation import EvaluationPool
 from credit_hooks.ports import Evaluator
@@ -146,6 +147,8 @@ async def _played(plan: GamePlan, game: Game) -> tuple[GamePlan, Estimate, Log, 
     estimate = await game.play(plan)
     if plan.repeats > 1:
         plan = replace(plan, noise=spread(game.log, plan.repeats) or None)
+        # Coalitions share replies of a draw: as few degrees of freedom as if they shared all of them.
+        estimate = replace(estimate, std_err=estimate.std_err * student_factor(plan.repeats - 1))
     elif noise.matters:
         unknown = np.full(len(plan.players), np.inf)
         estimate = replace(
