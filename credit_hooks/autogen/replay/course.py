@@ -11,6 +11,7 @@ from autogen_core import CancellationToken, SingleThreadedAgentRuntime
 from opentelemetry.trace import NoOpTracerProvider
 
 from credit_hooks.autogen import names
+from credit_hooks.autogen.replay.anew import Anew, Voice
 from credit_hooks.autogen.replay.index import Index, Outcome, Place, call_key, digest_of
 from credit_hooks.autogen.replay.places import Member, members
 from credit_hooks.autogen.replay.recording import CallKind
@@ -59,7 +60,9 @@ class ReplayCourse:
         """Ends the run that is going on."""
         self.is_last = False
         """Whether the run itself is going on, not one before it."""
-        self._is_identity = not (intervention.masked or intervention.absent or intervention.replaced)
+        self.anew = Anew(index, intervention.redo)
+        """What is done anew, and by whom."""
+        self._is_identity = intervention == Intervention(draw=intervention.draw)
         self._max_turns = max_turns
         self._is_given_up = False
         self._asked: Counter[tuple[str, str, str]] = Counter()
@@ -75,11 +78,13 @@ class ReplayCourse:
 
     def take_over(self, runner: Any) -> None:
         """Put the tape and the masks into a team that nobody else has."""
-        for member in list(members(runner)):
+        inside = list(members(runner))
+        for member in inside:
             if member.is_team:
                 self._take_over_team(member)
             else:
-                self._seats.append(Seated(self, member))
+                has_inside = any(other.path.startswith(f"{member.path}/") for other in inside)
+                self._seats.append(Seated(self, member, has_inside))
 
     def _take_over_team(self, member: Member) -> None:
         team = member.runner
@@ -113,6 +118,12 @@ class ReplayCourse:
         for call in list(self._live):
             call.cancel()
 
+    def manager_voice(self) -> Voice:
+        """Who decides on the next speaker."""
+        if not self.is_last:
+            return ""
+        return self.anew.manager_voice(lambda place: place in self.active or place in self.ended)
+
     # --- the tape -----------------------------------------------------------------------------------------------------
 
     async def ask(
@@ -120,7 +131,7 @@ class ReplayCourse:
     ) -> Outcome:
         """The outcome of a call: recorded, shared with another replay, or live."""
         place = (kind, path, digest_of(kind, asked))
-        key = call_key(*place, self._asked[place])
+        key = call_key(*place, self._occurrence(place))
         self._asked[place] += 1
         name = str(asked[0]) if kind == "tool" else "code_executor"
 
@@ -129,23 +140,33 @@ class ReplayCourse:
                 raise self.meter.stop(stopped_by("tool", name))
             return self.pinned(path, name) if rule == "pin" else None
 
-        outcome = await self.take(key, live, allowed, counts=kind != "tools", is_model=kind == "model")
+        # Models are asked again for fresh replies; tools answer a known call as before, and so act no more often.
+        draw = 0 if self.intervention.redo is not None and kind != "model" else self.intervention.draw
+        outcome = await self.take(key, live, allowed, draw, counts=kind != "tools", is_model=kind == "model")
         if outcome.error is not None:
             raise again(outcome.error)
         return outcome
+
+    def _occurrence(self, place: tuple[str, str, str]) -> int:
+        """How often that was asked before. A tool that the run called has the result that it had, however often."""
+        recorded = self.index.asked[place]
+        if self.intervention.redo is not None and place[0] in ("tool", "executor") and recorded:
+            return min(self._asked[place], recorded - 1)
+        return self._asked[place]
 
     async def take(
         self,
         key: str,
         live: Live,
         allowed: Callable[[], Outcome | None],
+        draw: int,
         *,
         counts: bool = True,
         is_model: bool = False,
     ) -> Outcome:
         """Look up a key, or execute."""
         self.check()
-        claim = self.index.tape.claim(key, self.meter, self.intervention.draw)
+        claim = self.index.tape.claim(key, self.meter, draw)
         if claim.state != "mine":
             try:
                 recorded = await asyncio.shield(asyncio.wrap_future(claim.flight))

@@ -38,6 +38,10 @@ class TurnAt:
 
     own: list[str] = field(default_factory=list)
     """Its own messages, in order."""
+    written: list[str] = field(default_factory=list)
+    """All that came of it, results of its tools and handoffs too."""
+    began: int = 0
+    """When, in beginnings and ends of turns of the run."""
     final: str | None = None
     """Its answer. None: it gave none."""
     rounds: list[tuple[str, str]] = field(default_factory=list)
@@ -80,6 +84,10 @@ class Index:
         """Path to the agent's last answer."""
         self.team_turns: Counter[str] = Counter()
         """Team's path to the most turns that its members took in one run."""
+        self.asked: Counter[tuple[str, str, str]] = Counter()
+        """(kind, path, hash) to how often that was asked in the run, and in those before it."""
+        self._agents = agents
+        self._order = {message.id: message.index for message in trajectory.messages}
         self._steering: set[str] = set()
         """Messages that say no more than that a handoff was made: they go with the turn that made it."""
         self._record_calls()
@@ -88,8 +96,45 @@ class Index:
         self.players = self._players(trajectory, agents)
         self.notes = self._notes(trajectory)
 
+    # --- doing it anew ------------------------------------------------------------------------------------------------
+
+    def place_from(self, message_id: str) -> Place | None:
+        """The turn that wrote a message; else the first one that wrote something later. None: there is none."""
+        index = self._order.get(message_id)
+        if index is None:
+            return None
+        own = next((place for place, turn in self.turns.items() if message_id in turn.written), None)
+        after = [(first, place) for place, first in self._firsts().items() if first > index]
+        return own if own is not None else min(after, default=(0, None))[1]
+
+    def first_of(self, place: Place) -> str:
+        """The first message of a turn that wrote something."""
+        return min(self.turns[place].written, key=self._order.__getitem__)
+
+    def kept_before(self, place: Place) -> frozenset[Place]:
+        """The turns before a turn: what wrote has written before it, what wrote nothing has begun before it."""
+        firsts, start = self._firsts(), self.turns[place]
+        return frozenset(
+            other
+            for other, turn in self.turns.items()
+            if (firsts[other] < firsts[place] if other in firsts else turn.began < start.began)
+        )
+
+    def speaks(self, path: str) -> bool:
+        """Whether somebody else may speak in place of an agent: it is among those who are credited."""
+        return self._agents is None or _is_among(path, self._agents)
+
+    def _firsts(self) -> dict[Place, int]:
+        return {
+            place: min(self._order[message_id] for message_id in turn.written)
+            for place, turn in self.turns.items()
+            if turn.written
+        }
+
+    # --- reading the recording ----------------------------------------------------------------------------------------
+
     def _record_calls(self) -> None:
-        asked: Counter[tuple[str, str, str]] = Counter()
+        asked = self.asked
         for run in self.thread:
             for call in run.calls:
                 if not call.ended:
@@ -134,7 +179,7 @@ class Index:
             self.turns[place].after = [other_place for other, other_place in placed if _ended_first(other, turn)]
 
     def _turn_at(self, turn: TakenTurn, trajectory: Trajectory) -> TurnAt:
-        found = TurnAt()
+        found = TurnAt(began=turn.began)
         handoffs = self.recording.seats[turn.path].handoffs if turn.path in self.recording.seats else frozenset()
         for item in turn.items:
             said = item.chat_message if isinstance(item, Response) else item
@@ -143,6 +188,8 @@ class Index:
                 found.answer = said
             if message is None or message.step_id != turn.step_id:
                 continue
+            if message.id not in found.written:
+                found.written.append(message.id)
             if isinstance(said, ToolCallExecutionEvent):
                 steers = handoffs.issuperset(result.name for result in said.content)
                 found.rounds.append(("", "") if steers else (message.actor_id, message.id))

@@ -10,11 +10,12 @@ from autogen_agentchat.base import Response
 from autogen_core.models import ChatCompletionClient
 
 from credit_hooks.autogen import names
+from credit_hooks.autogen.replay.anew import Voice
 from credit_hooks.autogen.replay.index import Outcome, Place, call_key
 from credit_hooks.autogen.replay.keys import turn_digest
 from credit_hooks.autogen.replay.places import Member
 from credit_hooks.autogen.replay.rules import stopped_by
-from credit_hooks.autogen.replay.speaker import MaskedTurn, remember, spoken
+from credit_hooks.autogen.replay.speaker import MaskedTurn, Speaker, remember, spoken
 from credit_hooks.autogen.replay.taped import TapedClient, TapedExecutor, TapedMemory, tape_workbench
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ __all__ = ["Seated", "again"]
 class Seated:
     """An agent of the fresh team, with what a replay knows of it."""
 
-    def __init__(self, course: ReplayCourse, member: Member) -> None:
+    def __init__(self, course: ReplayCourse, member: Member, has_inside: bool) -> None:
         self.course = course
         self.path = member.path
         self.agent = member.runner
@@ -34,10 +35,16 @@ class Seated:
         """How many turns it has had in this run."""
         self.speaker: ChatCompletionClient | None = None
         """The model that speaks in its place, in this turn. None: its own."""
+        self.voice: Voice = ""
+        """Who speaks in this turn, as the tape says it."""
+        self._has_inside = has_inside
+        self._has_model = False
         self._is_opaque = member.is_opaque
         self._asks_people = member.asks_people
         self._heard: list[list[Any]] = []
         """What it was given, turn by turn."""
+        self._voices: list[tuple[Voice, ChatCompletionClient | None]] = []
+        """Who spoke in these turns."""
         self._behind = 0
         """How many of these turns it has not lived through, as they were pinned."""
         self._unheard: list[Any] = []
@@ -54,6 +61,7 @@ class Seated:
         agent, course, path = self.agent, self.course, self.path
         for name, value in list(getattr(agent, "__dict__", {}).items()):
             if isinstance(value, ChatCompletionClient):
+                self._has_model = True
                 setattr(agent, name, TapedClient(value, course, path, self))
         if names.workbenches(agent):
             taped = [tape_workbench(found, course, path, self) for found in names.workbenches(agent)]
@@ -94,33 +102,43 @@ class Seated:
                     await course.wait_for_others(place)
                 yield item
         finally:
-            self._is_in_turn, self.speaker = False, None
+            self._is_in_turn, self.speaker, self.voice = False, None, ""
             course.active.discard(place)
             course.ended.add(place)
 
     async def _spoken(
         self, place: Place, delivered: list[Any], token: Any, is_streamed: bool
     ) -> AsyncGenerator[Any, None]:
-        speaker = self.course.speaker
-        if self._is_masked(place):
-            if speaker.client is None:
-                yield await self._speak_instead(place, delivered)
-                return
-            self.speaker = speaker.client
+        who, self.voice = self._who_speaks(place)
+        self.speaker = None if who is None else who.client
+        is_told = who is not None and who.client is None
+        last_word = who if is_told and self._has_inside and self.voice == "correction " else None
+        if who is not None and is_told and last_word is None:
+            yield await self._speak_instead(who, place, delivered)
+            return
+        if last_word is not None:
+            self.voice = ""  # its turn is as it is, up to what it says at the end
         wanted = self._replacement(place)
         async for item in self._thought(delivered, token, is_streamed):
-            if isinstance(item, Response) and wanted is not None:
+            if isinstance(item, Response) and last_word is not None:
+                inside = item.inner_messages or ()
+                said = last_word.says(self._turn_of(place, [*delivered, *inside]), self.agent.name)
+                await _forget_last(self.agent, item.chat_message, said)
+                yield Response(chat_message=said, inner_messages=inside)
+            elif isinstance(item, Response) and wanted is not None:
                 said = spoken(wanted, self.agent.name, item.chat_message)
                 await _forget_last(self.agent, item.chat_message, said)
                 yield Response(chat_message=said, inner_messages=item.inner_messages)
             else:
                 yield item
 
-    async def _speak_instead(self, place: Place, delivered: list[Any]) -> Response:
+    def _turn_of(self, place: Place, given: list[Any]) -> MaskedTurn:
         at = self.course.index.turns.get(place)
         recorded = at.answer if at is not None else self.course.index.answers.get(self.path)
-        turn = MaskedTurn(self.path, tuple(delivered), recorded)
-        said = self.course.speaker.says(turn, self.agent.name)
+        return MaskedTurn(self.path, tuple(given), recorded)
+
+    async def _speak_instead(self, who: Speaker, place: Place, delivered: list[Any]) -> Response:
+        said = who.says(self._turn_of(place, delivered), self.agent.name)
         if self._is_opaque:
             self._unheard += delivered
         else:
@@ -135,15 +153,15 @@ class Seated:
             return
         delivered, self._unheard = [*self._unheard, *delivered], []
         self._heard.append(delivered)
+        self._voices.append((self.voice, self.speaker))
 
         async def live() -> Outcome:
             await self._catch_up(token, is_streamed)
             return Outcome(tuple([item async for item in self._own(delivered, token, is_streamed)]))
 
         self._behind += 1
-        who = self.path if self.speaker is None else f"baseline {self.path}"
-        key = call_key("turn", who, turn_digest(self._heard), 0)
-        outcome = await self.course.take(key, live, self._allowed)
+        key = call_key("turn", f"{self.voice}{self.path}", turn_digest(self._heard), 0)
+        outcome = await self.course.take(key, live, self._allowed, self.course.intervention.draw)
         for item in outcome.result or ():
             yield item
         if outcome.error is not None:
@@ -151,9 +169,13 @@ class Seated:
 
     async def _catch_up(self, token: Any, is_streamed: bool) -> None:
         """Live through the turns that were pinned; their models and tools still are."""
-        for earlier in self._heard[len(self._heard) - self._behind : -1]:
+        now = self.voice, self.speaker
+        first = len(self._heard) - self._behind
+        for earlier, spoke in zip(self._heard[first:-1], self._voices[first:-1], strict=True):
+            self.voice, self.speaker = spoke
             async for _ in self._own(earlier, token, is_streamed):
                 pass
+        self.voice, self.speaker = now
         self._behind = 0
 
     async def _own(self, delivered: list[Any], token: Any, is_streamed: bool) -> AsyncGenerator[Any, None]:
@@ -170,6 +192,21 @@ class Seated:
         return self.course.pinned(self.path, "") if rule == "pin" else None
 
     # --- what the intervention wants ----------------------------------------------------------------------------------
+
+    def _who_speaks(self, place: Place) -> tuple[Speaker | None, Voice]:
+        """Who speaks in a turn in place of the agent, None being itself, and the name of that on the tape.
+
+        People, and what only runs code, are no agents that somebody else could correct or that think again.
+        """
+        if self._is_masked(place):
+            return self.course.speaker, "baseline "
+        if not self.course.is_last or self._asks_people or not (self._has_model or self._is_opaque):
+            return None, ""
+        by = self.course.anew.corrector(place)
+        if by is not None:
+            # A model speaks where the agent has one; an agent without stays as it is.
+            return (by, "correction ") if self._has_model or by.client is None else (None, "")
+        return None, self.course.anew.voice(place)
 
     def _is_masked(self, place: Place) -> bool:
         if not self.course.is_last:

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from autogen_agentchat.base import ChatAgent, Team
 from autogen_agentchat.messages import BaseChatMessage, HandoffMessage, TextMessage
 from autogen_core.models import AssistantMessage, ChatCompletionClient
 
 from credit_hooks.autogen import names
 from credit_hooks.errors import ConfigurationError
 
-__all__ = ["Baseline", "MaskedTurn", "Speaker", "remember", "speaker_of", "spoken"]
+__all__ = ["Baseline", "MaskedTurn", "Speaker", "corrector_of", "remember", "speaker_of", "spoken"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,22 @@ def speaker_of(baseline: Any) -> Speaker:
         return Speaker(f"function {getattr(baseline, '__qualname__', type(baseline).__name__)}", function=baseline)
     raise ConfigurationError(
         f"baseline is a text, a chat message, a function of a MaskedTurn or a model client, not {baseline!r}"
+    )
+
+
+def corrector_of(by: Any) -> Speaker:
+    """Read what a user says who does turns anew in place of the agents.
+
+    Raises:
+        ConfigurationError: it cannot; a text cannot either, as it would be every turn's.
+    """
+    if isinstance(by, ChatCompletionClient) or (
+        callable(by) and not isinstance(by, (BaseChatMessage, ChatAgent, Team))
+    ):
+        return speaker_of(by)
+    raise ConfigurationError(
+        "correction is a function of a MaskedTurn or a model client, as it speaks more than one turn, not "
+        f"{type(by).__name__}; for one message with a text of your own there is counterfactual(run, message_id, text)"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import dataclasses
 import logging
 import threading
 import uuid
@@ -25,7 +26,7 @@ from credit_hooks.autogen.replay.index import Index
 from credit_hooks.autogen.replay.places import members, parts
 from credit_hooks.autogen.replay.recording import seats
 from credit_hooks.autogen.replay.rules import ToolRules
-from credit_hooks.autogen.replay.speaker import Speaker
+from credit_hooks.autogen.replay.speaker import Speaker, corrector_of
 from credit_hooks.errors import ReplayStoppedError
 from credit_hooks.evaluation import inside_hook
 from credit_hooks.outcome import FinishedRun
@@ -130,6 +131,10 @@ class TeamSystem:
 
     async def run(self, intervention: Intervention, meter: RunMeter) -> FinishedRun:
         """Run a fresh team through all that the recorded one did before, and this run under the intervention."""
+        redo = intervention.redo
+        if redo is not None and redo.by is not None:
+            redo = dataclasses.replace(redo, by=corrector_of(redo.by))
+            intervention = dataclasses.replace(intervention, redo=redo)
         run_id = str(uuid.uuid4())
         course = ReplayCourse(self._index, intervention, meter, self._rules, self._speaker, self._max_turns)
         self._watcher.expect(run_id)
@@ -146,6 +151,15 @@ class TeamSystem:
         if trajectory is None:
             raise ReplayStoppedError("the replay could not be captured")
         return FinishedRun(trajectory, output, self._finished.inputs, error, self._finished.metadata)
+
+    def turn_from(self, message_id: str) -> str | None:
+        """See :class:`credit_hooks.replay.RedoSystem`."""
+        place = self._index.place_from(message_id)
+        return None if place is None else self._index.first_of(place)
+
+    def check_speaker(self, by: Any) -> None:
+        """See :class:`credit_hooks.replay.RedoSystem`."""
+        corrector_of(by)
 
     async def _apart(self, play: Any, course: ReplayCourse) -> tuple[Any, Exception | None]:
         """Run in a context of its own, where nobody's tracing or capture is current; given up when cancelled."""

@@ -61,7 +61,7 @@ class TapedClient(_Taped, ChatCompletionClient):
             parts = [part async for part in client.create_stream(messages, **options)]
             return Outcome(parts[-1] if parts else None, tuple(parts[:-1]))
 
-        who = self._path if speaker is None else f"baseline {self._path}"
+        who = f"{self._course.manager_voice() if self._seat is None else self._seat.voice}{self._path}"
         outcome: Outcome = await self._course.ask("model", who, (list(messages), options), live)
         if self._seat is not None and outcome.result is not None and not isinstance(outcome.result.content, str):
             self._seat.calls_tools([call.name for call in outcome.result.content])
