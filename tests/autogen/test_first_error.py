@@ -19,6 +19,7 @@ from autogen_agentchat.teams import (
     SelectorGroupChat,
     Swarm,
 )
+from autogen_agentchat.tools import AgentTool
 from replay_cases.casts import Cast, fan_out, nested, rounds, society
 from team_cases.kit import Plain, ScriptedClient, agent, call
 from team_cases.teams import _ledger as ledger
@@ -296,6 +297,28 @@ def test_agents_inside_of_an_agent_are_told_from_it(fault):
     found = capture.first_error(capture.last, correction=stronger, budget=16)
     assert found.first_error.actor_id == ["z/inner/x", "z/inner/y", "z", "w"][fault]
     assert [part.text for part in found.replacements[0].parts] == [str(fault + 1)]
+
+
+def asking(fault):
+    """p says a number, a asks a helper for the next one by a tool and goes on from there, q speaks last."""
+    p, helper, a, q = (11 if i == fault else 1 for i in range(4))
+
+    def ask(shown):
+        if type(shown[-1]).__name__ == "FunctionExecutionResultMessage":
+            return str(int(shown[-1].content[0].content.rpartition(" ")[2]) + a)
+        return [call("helper", task=str(number(shown)))]
+
+    tools = [AgentTool(agent("helper", adds(helper)))]
+    a_ = agent("a", ask, tools=tools, reflect_on_tool_use=True)
+    return RoundRobinGroupChat([agent("p", adds(p)), a_, agent("q", adds(q))], max_turns=3)
+
+
+@pytest.mark.parametrize("fault", range(4))
+def test_an_agent_that_asks_another_one_as_a_tool_is_told_from_it(fault):
+    capture = captured(lambda: asking(fault), answer="4")
+    found = capture.first_error(capture.last, correction=stronger, budget=16)
+    error = found.first_error.actor_id
+    assert error in [("p",), ("a/helper", "tool:helper"), ("a",), ("q",)][fault]
 
 
 def magentic(fault):

@@ -28,7 +28,11 @@ class Anew:
         self._redo = redo
         self.start: Place | None = None if redo is None else index.place_from(redo.message_id)
         """The turn where it begins. None: nothing is done anew."""
-        self._kept = frozenset[Place]() if self.start is None else index.kept_before(self.start)
+        self._kept: frozenset[Place] = frozenset()
+        self._heard: Place | None = None
+        if redo is not None and self.start is not None:
+            self._kept = index.kept_before(self.start, redo.message_id)
+            self._heard = index.last_inside(self.start, redo.message_id)
 
     def is_turn(self, place: Place) -> bool:
         """Whether a turn is done anew. Turns that the run did not have come after its beginning."""
@@ -44,6 +48,10 @@ class Anew:
     def voice(self, place: Place) -> Voice:
         """Who speaks in a turn where nobody else does."""
         return "anew " if self._redo is not None and self._redo.by is None and self.is_turn(place) else ""
+
+    def is_too_early(self, place: Place, has_ended: Callable[[Place], bool]) -> bool:
+        """Whether a turn is to be done anew only after another one inside of it, which has not been heard yet."""
+        return place == self.start and self._heard is not None and not has_ended(self._heard)
 
     def manager_voice(self, has_begun: Callable[[Place], bool]) -> Voice:
         """Who decides on the next speaker: the manager anew, after the turn where the team begins anew."""

@@ -107,18 +107,44 @@ class Index:
         after = [(first, place) for place, first in self._firsts().items() if first > index]
         return own if own is not None else min(after, default=(0, None))[1]
 
-    def first_of(self, place: Place) -> str:
-        """The first message of a turn that wrote something."""
-        return min(self.turns[place].written, key=self._order.__getitem__)
+    def turn_from(self, message_id: str) -> str | None:
+        """The first message of the turn where doing it anew from a message begins. None: there is none.
 
-    def kept_before(self, place: Place) -> frozenset[Place]:
-        """The turns before a turn: what wrote has written before it, what wrote nothing has begun before it."""
-        firsts, start = self._firsts(), self.turns[place]
+        Of an agent that others work inside of, the first that it wrote after what they wrote before the message.
+        """
+        place = self.place_from(message_id)
+        if place is None:
+            return None
+        written = sorted(self.turns[place].written, key=self._order.__getitem__)
+        if message_id not in written:
+            return written[0]
+        heard = [last for _, last in self._inside_before(place, message_id)]
+        return next(one for one in written if self._order[one] > max(heard, default=-1))
+
+    def last_inside(self, place: Place, message_id: str) -> Place | None:
+        """Of the turns inside of a turn the one that spoke last before a message. None: there was none."""
+        return max(((last, other) for other, last in self._inside_before(place, message_id)), default=(0, None))[1]
+
+    def kept_before(self, place: Place, message_id: str) -> frozenset[Place]:
+        """The turns before a turn's message: what wrote has begun to before it, what wrote nothing has begun before."""
+        firsts, start, index = self._firsts(), self.turns[place], self._order[message_id]
         return frozenset(
             other
             for other, turn in self.turns.items()
-            if (firsts[other] < firsts[place] if other in firsts else turn.began < start.began)
+            if other != place and (firsts[other] < index if other in firsts else turn.began < start.began)
         )
+
+    def _inside_before(self, place: Place, message_id: str) -> list[tuple[Place, int]]:
+        """Turns inside of a turn that spoke before a message, with the index of the last that they said before it."""
+        before = [
+            (other, self._order[one])
+            for other, turn in self.turns.items()
+            for one in turn.written
+            if other[0].startswith(f"{place[0]}/") and self._order[one] < self._order[message_id]
+        ]
+        # Earlier turns of the agent had turns inside of them, too: what they said is before all that this one wrote.
+        first = self._firsts()[place]
+        return [(other, last) for other, last in before if last > first]
 
     def speaks(self, path: str) -> bool:
         """Whether somebody else may speak in place of an agent: it is among those who are credited."""

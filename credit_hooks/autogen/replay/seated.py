@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from autogen_agentchat.base import Response
+from autogen_agentchat.messages import BaseChatMessage
 from autogen_core.models import ChatCompletionClient
 
 from credit_hooks.autogen import names
@@ -118,19 +119,25 @@ class Seated:
             return
         if last_word is not None:
             self.voice = ""  # its turn is as it is, up to what it says at the end
-        wanted = self._replacement(place)
+        heard = list(delivered)
         async for item in self._thought(delivered, token, is_streamed):
-            if isinstance(item, Response) and last_word is not None:
-                inside = item.inner_messages or ()
-                said = last_word.says(self._turn_of(place, [*delivered, *inside]), self.agent.name)
-                await _forget_last(self.agent, item.chat_message, said)
-                yield Response(chat_message=said, inner_messages=inside)
-            elif isinstance(item, Response) and wanted is not None:
-                said = spoken(wanted, self.agent.name, item.chat_message)
-                await _forget_last(self.agent, item.chat_message, said)
-                yield Response(chat_message=said, inner_messages=item.inner_messages)
+            if isinstance(item, Response):
+                yield await self._answered(item, place, heard, last_word)
             else:
+                heard += [item] if isinstance(item, BaseChatMessage) else []
                 yield item
+
+    async def _answered(self, own: Response, place: Place, heard: list[Any], last_word: Speaker | None) -> Response:
+        """The answer of a turn: its own, or what somebody makes of all that was heard in it, or a replacement."""
+        wanted = self._replacement(place)
+        if last_word is not None:
+            said = last_word.says(self._turn_of(place, heard), self.agent.name)
+        elif wanted is not None:
+            said = spoken(wanted, self.agent.name, own.chat_message)
+        else:
+            return own
+        await _forget_last(self.agent, own.chat_message, said)
+        return Response(chat_message=said, inner_messages=own.inner_messages)
 
     def _turn_of(self, place: Place, given: list[Any]) -> MaskedTurn:
         at = self.course.index.turns.get(place)
@@ -190,6 +197,12 @@ class Seated:
         if rule == "stop":
             raise self.course.meter.stop(stopped_by("agent", self.agent.name))
         return self.course.pinned(self.path, "") if rule == "pin" else None
+
+    def now(self) -> tuple[Voice, ChatCompletionClient | None]:
+        """Who speaks, in the middle of a turn."""
+        if self.course.anew.is_too_early(self._place, self.course.ended.__contains__):
+            return "", None
+        return self.voice, self.speaker
 
     # --- what the intervention wants ----------------------------------------------------------------------------------
 

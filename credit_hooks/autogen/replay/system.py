@@ -154,8 +154,7 @@ class TeamSystem:
 
     def turn_from(self, message_id: str) -> str | None:
         """See :class:`credit_hooks.replay.RedoSystem`."""
-        place = self._index.place_from(message_id)
-        return None if place is None else self._index.first_of(place)
+        return self._index.turn_from(message_id)
 
     def check_speaker(self, by: Any) -> None:
         """See :class:`credit_hooks.replay.RedoSystem`."""

@@ -52,7 +52,7 @@ class TapedClient(_Taped, ChatCompletionClient):
         yield outcome.result
 
     async def _reply(self, messages: Sequence[LLMMessage], options: dict[str, Any], streamed: bool = False) -> Outcome:
-        speaker = None if self._seat is None else self._seat.speaker
+        voice, speaker = (self._course.manager_voice(), None) if self._seat is None else self._seat.now()
         client = self._original if speaker is None else speaker
 
         async def live() -> Outcome:
@@ -61,8 +61,7 @@ class TapedClient(_Taped, ChatCompletionClient):
             parts = [part async for part in client.create_stream(messages, **options)]
             return Outcome(parts[-1] if parts else None, tuple(parts[:-1]))
 
-        who = f"{self._course.manager_voice() if self._seat is None else self._seat.voice}{self._path}"
-        outcome: Outcome = await self._course.ask("model", who, (list(messages), options), live)
+        outcome: Outcome = await self._course.ask("model", f"{voice}{self._path}", (list(messages), options), live)
         if self._seat is not None and outcome.result is not None and not isinstance(outcome.result.content, str):
             self._seat.calls_tools([call.name for call in outcome.result.content])
         return outcome
