@@ -29,9 +29,11 @@ class Anew:
         self.start: Place | None = None if redo is None else index.place_from(redo.message_id)
         """The turn where it begins. None: nothing is done anew."""
         self._kept: frozenset[Place] = frozenset()
+        self._around: frozenset[Place] = frozenset()
         self._heard: Place | None = None
         if redo is not None and self.start is not None:
-            self._kept = index.kept_before(self.start, redo.message_id)
+            self._around = index.going_on(self.start, redo.message_id)
+            self._kept = index.kept_before(self.start, redo.message_id) - self._around
             self._heard = index.last_inside(self.start, redo.message_id)
 
     def is_turn(self, place: Place) -> bool:
@@ -49,9 +51,13 @@ class Anew:
         """Who speaks in a turn where nobody else does."""
         return "anew " if self._redo is not None and self._redo.by is None and self.is_turn(place) else ""
 
-    def is_too_early(self, place: Place, has_ended: Callable[[Place], bool]) -> bool:
-        """Whether a turn is to be done anew only after another one inside of it, which has not been heard yet."""
-        return place == self.start and self._heard is not None and not has_ended(self._heard)
+    def is_too_early(
+        self, place: Place, has_begun: Callable[[Place], bool], has_ended: Callable[[Place], bool]
+    ) -> bool:
+        """Whether a turn is as it was up to now, and done anew only from some turn inside of it on."""
+        if place == self.start:
+            return self._heard is not None and not has_ended(self._heard)
+        return place in self._around and self.start is not None and not has_begun(self.start)
 
     def manager_voice(self, has_begun: Callable[[Place], bool]) -> Voice:
         """Who decides on the next speaker: the manager anew, after the turn where the team begins anew."""

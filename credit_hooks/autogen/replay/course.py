@@ -122,7 +122,11 @@ class ReplayCourse:
         """Who decides on the next speaker."""
         if not self.is_last:
             return ""
-        return self.anew.manager_voice(lambda place: place in self.active or place in self.ended)
+        return self.anew.manager_voice(self.has_begun)
+
+    def has_begun(self, place: Place) -> bool:
+        """Whether a turn of this run is going on, or over."""
+        return place in self.active or place in self.ended
 
     # --- the tape -----------------------------------------------------------------------------------------------------
 

@@ -125,6 +125,16 @@ class Index:
         """Of the turns inside of a turn the one that spoke last before a message. None: there was none."""
         return max(((last, other) for other, last in self._inside_before(place, message_id)), default=(0, None))[1]
 
+    def going_on(self, place: Place, message_id: str) -> frozenset[Place]:
+        """Turns inside of which a turn is, that wrote before a message and after it."""
+        index = self._order[message_id]
+        return frozenset(
+            other
+            for other, first in self._firsts().items()
+            if place[0].startswith(f"{other[0]}/")
+            and first < index < max(self._order[one] for one in self.turns[other].written)
+        )
+
     def kept_before(self, place: Place, message_id: str) -> frozenset[Place]:
         """The turns before a turn's message: what wrote has begun to before it, what wrote nothing has begun before."""
         firsts, start, index = self._firsts(), self.turns[place], self._order[message_id]

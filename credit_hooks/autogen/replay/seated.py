@@ -200,7 +200,7 @@ class Seated:
 
     def now(self) -> tuple[Voice, ChatCompletionClient | None]:
         """Who speaks, in the middle of a turn."""
-        if self.course.anew.is_too_early(self._place, self.course.ended.__contains__):
+        if self.course.anew.is_too_early(self._place, self.course.has_begun, self.course.ended.__contains__):
             return "", None
         return self.voice, self.speaker
 
