@@ -114,8 +114,9 @@ class FrontDoor:
             confidence: Stop at this posterior probability of one turn.
             correction: Who does turns anew, in terms of the framework. LangGraph: a chat model such as a stronger one,
                 a compiled graph with nodes of the same names, or a function of a
-                :class:`credit_hooks.langgraph.MaskedTurn` to the node's output. None: the team itself, whose replies
-                have to vary.
+                :class:`credit_hooks.langgraph.MaskedTurn` to the node's output. AutoGen: a model client, or a function
+                of a :class:`credit_hooks.autogen.MaskedTurn` to text or a chat message. None: the team itself, whose
+                replies have to vary.
             tries: Ask each time until this odd number of probes has a majority.
             repeatable: Whether the same probe again is news. None: without a correction it is.
             corrections: Times that the message found is done anew alone; 0 for never.
