@@ -236,8 +236,9 @@ class Evidence:
                 known.add((author, unit))
         flow = np.zeros(len(self.texts))
         for unit in sorted(held):
+            whole = sum(held[unit].values())
             for m, part in held[unit].items():
-                flow[m] += weight[unit] * part / sum(held[unit].values())
+                flow[m] += weight[unit] * part / whole
         total = flow.sum()
         return flow / total if total > 0 else None
 
