@@ -213,7 +213,6 @@ class CaptureSession:
         run.links = links
         with self._lock:
             self._active[run_id] = run
-            self._worker.quiet.begins()
         return run
 
     def start_step(
@@ -253,18 +252,13 @@ class CaptureSession:
             if self._active.pop(run.id, None) is None:
                 return
             self._finishing[run.id] = run
-            if not self._active:
-                self._worker.quiet.ends()
-        ended = time.monotonic()
         run.status = status
         run.close_open_steps("cancelled")
-        if not self._worker.submit(lambda: self._finish(run, ended)):
+        if not self._worker.submit(lambda: self._finish(run)):
             self._finishing.pop(run.id, None)
             self._pipeline.drop(run, "overflow")
 
-    def _finish(self, run: RunRecord, ended: float) -> None:
-        if not self._worker.crowded:
-            self._worker.quiet.wait(ended)
+    def _finish(self, run: RunRecord) -> None:
         self._pipeline.process(run)
         self._finishing.pop(run.id, None)
         self._metrics.sync()
@@ -273,7 +267,6 @@ class CaptureSession:
         """The process ends: keep the runs whose verdict did not come in time, and those still going on, uncredited."""
         with self._lock:
             going_on, self._active = list(self._active.values()), {}
-            self._worker.quiet.ends()
         for run in going_on:
             run.status = "cancelled"
             run.close_open_steps("cancelled")

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from types import FrameType
 
 from credit_hooks.evaluation import inside_hook
-from credit_hooks.quiet import Quiet
 
 __all__ = ["Worker", "exiting"]
 
@@ -57,7 +56,6 @@ class Worker:
         self._pending = 0
         self._idle = threading.Condition()
         self._next_tick = time.monotonic() + _TICK
-        self.quiet = Quiet()
 
     def start(self) -> None:
         """Start the threads, once; also after a fork, in the child."""
@@ -76,11 +74,6 @@ class Worker:
                 thread.start()
         _watch_exit()
 
-    @property
-    def crowded(self) -> bool:
-        """Whether so many jobs wait that none should wait for anything else."""
-        return self._queue.qsize() > self._max_queue // 4
-
     def submit(self, job: Job) -> bool:
         """Queue a job; False, at once, if the queue is full."""
         self.start()
@@ -98,7 +91,7 @@ class Worker:
         if threading.current_thread() in self._threads:
             return False  # a job that waits for itself would wait for ever
         deadline = time.monotonic() + timeout
-        with self.quiet.wanted(), self._idle:
+        with self._idle:
             while self._pending:
                 left = deadline - time.monotonic()
                 if left <= 0 or not self._idle.wait(left):
